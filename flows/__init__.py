@@ -1,0 +1,1 @@
+"""The order of things: the pipeline's configuration, its plan, its flow, the command."""

@@ -1,0 +1,1 @@
+"""Bytes: the artifact store and one module per file format."""

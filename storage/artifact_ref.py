@@ -1,0 +1,19 @@
+"""The name of an artifact: a stage and a fingerprint."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ArtifactRef(BaseModel):
+    """Points at one artifact of a store; the only thing that crosses task borders.
+
+    It says where the artifact lives (`artifacts/<stage>/<fingerprint>/`), not whether it exists.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: str = Field(pattern=r"^[a-z][a-z_]*$")
+    fingerprint: str = Field(pattern=r"^[0-9a-f]{32}$")
+
+    def __str__(self) -> str:
+        """Short and readable: `tokens/3f2a91bc04de`."""
+        return f"{self.stage}/{self.fingerprint[:12]}"

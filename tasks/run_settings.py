@@ -1,0 +1,21 @@
+"""How a run executes, as opposed to what it computes."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RunSettings(BaseModel):
+    """Where and how a run executes. Never part of an artifact's identity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    store: str = Field("store", description="Root of the artifact store: a folder or a URL.")
+    workers: int = Field(1, ge=1, description="Shards of one stage worked on at the same time.")
+    threads: int | None = Field(
+        None, ge=1, description="Threads per worker process; all cores shared evenly when unset."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run.")
+    memory_gb: float = Field(
+        2.0, gt=0, description="Memory one worker may use for a batch (GB, 10^9 bytes)."
+    )

@@ -1,0 +1,25 @@
+"""What a stage is asked to do: its artifact's name, its configuration, its inputs."""
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from storage.artifact_ref import ArtifactRef
+
+
+class StageJob(BaseModel):
+    """One stage of a planned run, small enough to cross process and task borders.
+
+    Attributes:
+        ref: The artifact to build; its fingerprint is the hash of everything in `identity`.
+        format_version: Version of the stage's file format, part of the fingerprint.
+        config: The stage's own configuration, with the paths it reads.
+        identity: The part of the configuration that is hashed: content digests, no paths.
+        inputs: Artifacts read by the stage, by role (`tokens`, `base`, `index`, ...).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ref: ArtifactRef
+    format_version: int
+    config: dict[str, JsonValue]
+    identity: dict[str, JsonValue]
+    inputs: dict[str, ArtifactRef]

@@ -1,0 +1,103 @@
+"""Tiny tokenizers and randomly initialised models in Hugging Face format, made in milliseconds."""
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    GPT2Config,
+    LlamaConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen3Config,
+)
+from transformers.models.auto.modeling_auto import AutoModelForCausalLM
+
+TEXTS = [
+    "The memory of a small model is what it has read, and the model reads what it is given.",
+    "A token follows a token; a window moves over the tokens, and every token is predicted once.",
+    "Neighbours that lie near to one another in the space of keys share the words that follow.",
+    "0123456789 def memory(x): return x + 1  # héllo wörld, naïve café\n\n\ttabs and lines\n",
+] * 4
+
+
+def tiny_tokenizer(vocab_size: int = 400) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer trained on a fixed text; `<|endoftext|>` has id 0."""
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=["<|endoftext|>"],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    backend.train_from_iterator(TEXTS, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, eos_token="<|endoftext|>", bos_token="<|endoftext|>"
+    )
+
+
+def tiny_config(
+    architecture: str = "gpt2",
+    *,
+    vocab_size: int = 400,
+    layers: int = 2,
+    width: int = 32,
+    heads: int = 2,
+    context_length: int = 256,
+) -> PreTrainedConfig:
+    """The configuration of a very small decoder: gpt2, qwen2, qwen3 or llama."""
+    if architecture == "gpt2":
+        return GPT2Config(
+            vocab_size=vocab_size,
+            n_positions=context_length,
+            n_embd=width,
+            n_layer=layers,
+            n_head=heads,
+            bos_token_id=0,
+            eos_token_id=0,
+        )
+    kinds = {"qwen2": Qwen2Config, "qwen3": Qwen3Config, "llama": LlamaConfig}
+    return kinds[architecture](
+        vocab_size=vocab_size,
+        max_position_embeddings=context_length,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=max(1, heads // 2),
+        head_dim=width // heads,
+        bos_token_id=0,
+        eos_token_id=0,
+        pad_token_id=None,
+    )
+
+
+def tiny_model(architecture: str = "gpt2", *, seed: int = 0, **shape: int) -> PreTrainedModel:
+    """A randomly initialised causal language model in evaluation mode, the same for a seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = AutoModelForCausalLM.from_config(tiny_config(architecture, **shape))
+    return model.eval()
+
+
+def tiny_model_folder(
+    tmp_path: Path,
+    architecture: str = "gpt2",
+    *,
+    seed: int = 0,
+    name: str | None = None,
+    **shape: int,
+) -> Path:
+    """Save a tiny model and its tokenizer as a Hugging Face folder under `tmp_path`.
+
+    `shape` takes vocab_size (400), layers, width, heads and context_length; tokenizer and model
+    have the same vocabulary size.
+    """
+    folder = tmp_path / (name or f"tiny-{architecture}-{seed}")
+    tiny_model(architecture, seed=seed, **shape).save_pretrained(folder)
+    tiny_tokenizer(shape.get("vocab_size", 400)).save_pretrained(folder)
+    return folder

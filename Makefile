@@ -1,0 +1,76 @@
+# Every target sets up what it needs: a machine with Python 3.11+ and make is enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+export PREFECT_HOME ?= $(CURDIR)/.prefect
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "memdec needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --editable .
+	touch $@
+
+.PHONY: install
+install: $(INSTALLED) ## Make the virtual environment from the lock file
+
+.PHONY: demo
+demo: $(INSTALLED) ## Run the whole pipeline on real text (about five minutes on two cores)
+	$(BIN)/memdec run deploy/pipelines/quickstart.yaml
+
+.PHONY: ui
+ui: $(INSTALLED) ## Open the Prefect UI on the runs made so far
+	$(BIN)/prefect server start --host 127.0.0.1
+
+.PHONY: test
+test: check ## Everything that must hold: lint, types, layers, tests
+
+.PHONY: check
+check: lint types layers pytest ## The same, by its usual name
+
+.PHONY: lint
+lint: $(INSTALLED) ## Lint and format, as the pre-commit hooks do
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(INSTALLED) ## Static types, strict
+	$(BIN)/mypy
+
+.PHONY: layers
+layers: $(INSTALLED) ## Which folder may import which
+	$(BIN)/lint-imports
+
+.PHONY: pytest
+pytest: $(INSTALLED) ## The tests alone
+	$(BIN)/pytest
+
+.PHONY: bench
+bench: $(INSTALLED) ## Speed and memory of every stage against a plain reference
+	$(BIN)/python -m tests.benchmarks
+
+.PHONY: format
+format: $(INSTALLED) ## Rewrite the code in the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: lock
+lock: $(INSTALLED) ## Pin the newest versions that pyproject.toml allows
+	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --no-annotate --allow-unsafe \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		--output-file requirements.lock pyproject.toml
+	sed -i 's/^torch==\([0-9.]*\)+.*/torch==\1/' requirements.lock  # any build of this version will do
+
+.PHONY: clean
+clean: ## Remove the environment and the caches; the store stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,87 @@
+"""The flow: documents in, a Memory Decoder and an honest perplexity table out."""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+from prefect import flow
+from prefect.runtime import flow_run
+from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import JsonValue
+
+from flows.pipeline_config import PipelineConfig
+from flows.plan import StageName, plan_pipeline
+from flows.stage_runner import StageResult, StageRunner
+from storage.pins import pin
+from storage.refs import record_run
+from tasks.build_base_model import build_base_model
+from tasks.build_corpus import build_corpus
+from tasks.build_embeddings import build_embeddings
+from tasks.build_index import build_index
+from tasks.build_targets import build_targets
+from tasks.build_tokens import build_tokens
+from tasks.evaluate_systems import evaluate_systems
+from tasks.evaluation_rows import evaluation_rows
+from tasks.run_settings import RunSettings
+from tasks.train_memory import train_memory
+from tasks.write_report import write_report
+
+
+class RunResult(TypedDict):
+    """What `memdec run --json` prints."""
+
+    pipeline: str
+    flow_run_id: str | None
+    stages: list[StageResult]
+    evaluation: list[dict[str, JsonValue]]
+
+
+@flow(
+    name="build-memory",
+    flow_run_name="build {config.name}",
+    task_runner=ThreadPoolTaskRunner(max_workers=16),
+    persist_result=False,
+)
+def build_memory(
+    config: PipelineConfig,
+    settings: RunSettings,
+    until_stage: StageName | None = None,
+    force: Sequence[StageName] = (),
+) -> RunResult:
+    """Builds what of a pipeline is not built yet, stage by stage.
+
+    Args:
+        config: What to compute; decides which artifacts exist already.
+        settings: Where and how to compute it.
+        until_stage: The last stage to build; all when unset.
+        force: Stages whose artifacts are discarded and built again.
+
+    Returns:
+        The stages in order, and the rows of the evaluation once there is one.
+
+    Raises:
+        UserError: A mistake in the configuration, the corpus or a model.
+        StorageError: The store could not be read or written.
+    """
+    plan = plan_pipeline(config)
+    run = StageRunner(settings, plan.until(until_stage), frozenset(force))
+    with pin(run.store, [job.ref for job in plan.jobs()]):
+        for corpus in plan.corpora:
+            run(build_corpus, corpus)
+        for base_model in plan.base_models:
+            run(build_base_model, base_model)
+        run.check_tokenizers(plan.base_models)
+        run(build_tokens, plan.tokens)
+        run(build_embeddings, plan.embeddings)
+        run(build_index, plan.index)
+        run(build_targets, plan.targets)
+        run(train_memory, plan.memory)
+        run(evaluate_systems, plan.evaluation)
+        run(write_report, plan.report)
+        if run.is_complete(plan):
+            record_run(run.store, config.name, flow_run.get_id(), run.artifacts)
+    return RunResult(
+        pipeline=config.name,
+        flow_run_id=flow_run.get_id(),
+        stages=run.results,
+        evaluation=evaluation_rows(run.store, plan.evaluation.ref),
+    )

@@ -1,0 +1,27 @@
+"""The `memdec` command: its subcommands, each in a file of its own."""
+
+import typer
+
+from flows.artifact_commands import artifacts_app
+from flows.console import exit_on_mistake
+from flows.generate_command import generate
+from flows.plan_command import plan
+from flows.run_command import run
+
+app = typer.Typer(
+    name="memdec",
+    help="Builds a Memory Decoder from a domain corpus and keeps it current.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(run)
+app.command()(plan)
+app.command()(generate)
+app.add_typer(artifacts_app, name="artifacts")
+
+
+def run_app() -> None:
+    """Runs the command line with every error turned into one message and an exit code."""
+    with exit_on_mistake():
+        app()

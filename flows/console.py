@@ -1,0 +1,71 @@
+"""What the command prints: results on standard output, everything else on standard error."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from memdec_core.errors import UserError
+from storage.store_errors import StorageError, StoreUnavailable
+from tasks.progress import TERMINAL
+
+EXIT_FAILED = 1
+EXIT_MISTAKE = 2
+
+screen = Console(stderr=True, highlight=False)
+output = Console(highlight=False)
+
+
+@contextmanager
+def exit_on_mistake() -> Iterator[None]:
+    """Turns errors into one message and an exit code: 2 for the user's mistakes, else 1."""
+    try:
+        yield
+    except (UserError, StorageError) as mistake:
+        screen.print("[bold red]error[/]", end=" ")
+        screen.print(str(mistake), markup=False, soft_wrap=True)
+        sys.exit(EXIT_FAILED if isinstance(mistake, StoreUnavailable) else EXIT_MISTAKE)
+    except KeyboardInterrupt:
+        screen.print("stopped; what was finished is kept, the same command goes on from there")
+        sys.exit(130)
+    except Exception as failure:  # noqa: BLE001 - the last line of defence of a command
+        screen.print("[bold red]failed[/]", end=" ")
+        screen.print(str(failure) or repr(failure), markup=False, soft_wrap=True)
+        sys.exit(EXIT_FAILED)
+
+
+@contextmanager
+def progress_bars() -> Iterator[None]:
+    """Shows the progress of running stages on the terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=screen, transient=True) as display:
+        token = TERMINAL.set(display)
+        try:
+            yield
+        finally:
+            TERMINAL.reset(token)
+
+
+def print_json(value: object) -> None:
+    """Prints one JSON object, and nothing else, on standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+
+
+def print_table(title: str, rows: Sequence[Mapping[str, object]]) -> None:
+    """Prints rows of equal keys as a table on standard output."""
+    table = Table(title=title, title_justify="left")
+    for name in rows[0] if rows else ():
+        table.add_column(name.replace("_", " "))
+    for row in rows:
+        table.add_row(*[_cell(value) for value in row.values()])
+    output.print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.1f}"
+    return "" if value is None else str(value)

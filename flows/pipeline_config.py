@@ -1,0 +1,61 @@
+"""What a pipeline computes: one section per stage, each owned by the function it configures."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from memdec_core.base_model_config import BaseModelConfig
+from memdec_core.corpus_config import CorpusConfig
+from memdec_core.embedding import EmbeddingsConfig
+from memdec_core.evaluation_config import EvaluationConfig
+from memdec_core.knn_distribution import TargetsConfig
+from memdec_core.neighbour_index import IndexConfig
+from memdec_core.tokenization import TokensConfig
+from memdec_core.training import TrainingConfig
+from memdec_core.windows import WindowConfig
+
+_SECTION = ConfigDict(frozen=True, extra="forbid")
+
+
+class MemoryConfig(BaseModel):
+    """Where the memory's training starts."""
+
+    model_config = _SECTION
+
+    init: BaseModelConfig | None = Field(
+        None,
+        description="The student's initial weights; the base model's own when unset. "
+        "Its tokenizer must equal the base model's.",
+    )
+
+
+class PipelineConfig(BaseModel):
+    """One domain's memory, from documents to evaluation. Every value may change the result."""
+
+    model_config = _SECTION
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]*$",
+        description="Names the pipeline in the UI and its history in the store.",
+    )
+    corpus: CorpusConfig = Field(description="The domain's documents.")
+    base_model: BaseModelConfig = Field(
+        description="The frozen LM whose hidden states are the datastore's keys."
+    )
+    windows: WindowConfig = Field(
+        default_factory=WindowConfig,
+        description="How token streams are cut for the model, in embedding and in evaluation.",
+    )
+    tokens: TokensConfig = Field(default_factory=TokensConfig, description="Tokenisation.")
+    embeddings: EmbeddingsConfig = Field(
+        default_factory=EmbeddingsConfig, description="The datastore's keys."
+    )
+    index: IndexConfig = Field(default_factory=IndexConfig, description="The datastore's index.")
+    targets: TargetsConfig = Field(
+        default_factory=TargetsConfig, description="The kNN distributions to imitate."
+    )
+    memory: MemoryConfig = Field(default_factory=MemoryConfig, description="The student.")
+    training: TrainingConfig = Field(
+        default_factory=TrainingConfig, description="How the memory is trained."
+    )
+    evaluation: EvaluationConfig = Field(
+        default_factory=EvaluationConfig, description="How base and base+memory are compared."
+    )

@@ -1,0 +1,185 @@
+"""The plan: every stage's fingerprint, computed before anything runs.
+
+`memdec plan` shows it and the flow follows it, so the two cannot disagree.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, JsonValue
+
+from flows.pipeline_config import PipelineConfig
+from memdec_core.base_model_config import BaseModelConfig
+from memdec_core.corpus_config import CorpusConfig
+from storage.artifact_ref import ArtifactRef
+from storage.fingerprint import fingerprint
+from tasks.build_base_model import base_model_identity
+from tasks.build_corpus import corpus_identity
+from tasks.stage_job import StageJob
+
+StageName = Literal[
+    "corpus",
+    "base_model",
+    "tokens",
+    "embeddings",
+    "index",
+    "targets",
+    "memory",
+    "evaluation",
+    "report",
+]
+
+FORMAT_VERSIONS: dict[StageName, int] = {
+    "corpus": 1,
+    "base_model": 1,
+    "tokens": 1,
+    "embeddings": 1,
+    "index": 1,
+    "targets": 1,
+    "memory": 1,
+    "evaluation": 1,
+    "report": 1,
+}
+"""Raised when a stage's output for the same configuration and inputs changes."""
+
+Config = dict[str, JsonValue]
+Inputs = dict[str, ArtifactRef]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs of a run. Equal jobs (a student that is the base model) are planned once.
+
+    Attributes:
+        corpora: The domain's corpus, then the general corpora of pretrained base models.
+        base_models: The datastore's model first, then the student and the evaluated ones.
+    """
+
+    corpora: tuple[StageJob, ...]
+    base_models: tuple[StageJob, ...]
+    tokens: StageJob
+    embeddings: StageJob
+    index: StageJob
+    targets: StageJob
+    memory: StageJob
+    evaluation: StageJob
+    report: StageJob
+
+    def jobs(self) -> list[StageJob]:
+        """All jobs, each after those whose artifacts it reads."""
+        return [
+            *self.corpora,
+            *self.base_models,
+            self.tokens,
+            self.embeddings,
+            self.index,
+            self.targets,
+            self.memory,
+            self.evaluation,
+            self.report,
+        ]
+
+    def until(self, stage: StageName | None) -> list[StageJob]:
+        """The jobs up to and including the last one of a stage; all when no stage is named."""
+        jobs = self.jobs()
+        last = max(i for i, job in enumerate(jobs) if stage in (None, job.ref.stage))
+        return jobs[: last + 1]
+
+
+def plan_pipeline(config: PipelineConfig) -> Plan:
+    """Fingerprints every stage of a pipeline.
+
+    Documents and local models are read once, to hash their content; nothing is written.
+
+    Raises:
+        UserError: A document or a model that the configuration names is not there.
+    """
+    return _Planner(config).plan()
+
+
+class _Planner:
+    """Collects the jobs of one pipeline; corpora and base models by fingerprint."""
+
+    def __init__(self, config: PipelineConfig) -> None:
+        self._config = config
+        self._corpora: dict[ArtifactRef, StageJob] = {}
+        self._base_models: dict[ArtifactRef, StageJob] = {}
+
+    def plan(self) -> Plan:
+        config = self._config
+        corpus = self._corpus(config.corpus)
+        base = self._base_model(config.base_model)
+        student = base if config.memory.init is None else self._base_model(config.memory.init)
+        bases = [self._base_model(model) for model in config.evaluation.bases] or [base]
+        windows = _section("windows", config.windows)
+        tokens = self._job(
+            "tokens", _section("tokens", config.tokens), {"corpus": corpus, "base_model": base}
+        )
+        embeddings = self._job(
+            "embeddings",
+            _section("embeddings", config.embeddings) | windows,
+            {"tokens": tokens.ref, "base_model": base},
+        )
+        index = self._job(
+            "index", _section("index", config.index), {"embeddings": embeddings.ref}
+        )
+        targets = self._job(
+            "targets",
+            _section("targets", config.targets),
+            {"embeddings": embeddings.ref, "index": index.ref},
+        )
+        memory = self._job(
+            "memory",
+            _section("training", config.training) | windows,
+            {"tokens": tokens.ref, "targets": targets.ref, "student": student},
+        )
+        evaluation = self._job(
+            "evaluation",
+            _section("evaluation", config.evaluation, without="bases") | windows,
+            {"tokens": tokens.ref, "memory": memory.ref, "targets": targets.ref}
+            | {f"base_{number}": ref for number, ref in enumerate(bases)},
+        )
+        read = [tokens, embeddings, index, targets, memory, evaluation]
+        report = self._job(
+            "report",
+            {},
+            {job.ref.stage: job.ref for job in read} | {"corpus": corpus, "base_model": base},
+        )
+        return Plan(
+            tuple(self._corpora.values()), tuple(self._base_models.values()), *read, report
+        )
+
+    def _corpus(self, config: CorpusConfig) -> ArtifactRef:
+        job = self._job("corpus", _section("corpus", config), {}, identity=corpus_identity(config))
+        return self._corpora.setdefault(job.ref, job).ref
+
+    def _base_model(self, config: BaseModelConfig) -> ArtifactRef:
+        inputs = {} if config.pretrain is None else {"corpus": self._corpus(config.pretrain.corpus)}
+        job = self._job(
+            "base_model",
+            _section("base_model", config),
+            inputs,
+            identity=base_model_identity(config),
+        )
+        return self._base_models.setdefault(job.ref, job).ref
+
+    def _job(
+        self, stage: StageName, config: Config, inputs: Inputs, identity: Config | None = None
+    ) -> StageJob:
+        """A job whose identity is its configuration, unless the configuration names paths."""
+        hashed = config if identity is None else identity
+        version = FORMAT_VERSIONS[stage]
+        name = fingerprint(stage, version, hashed, inputs)
+        return StageJob(
+            pipeline=self._config.name,
+            ref=ArtifactRef(stage=stage, fingerprint=name),
+            format_version=version,
+            config=config,
+            identity=hashed,
+            inputs=inputs,
+        )
+
+
+def _section(name: str, config: BaseModel, without: str | None = None) -> Config:
+    excluded = None if without is None else {without}
+    return {name: config.model_dump(mode="json", exclude=excluded)}

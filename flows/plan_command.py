@@ -1,0 +1,36 @@
+"""`memdec plan`: what a run would reuse and what it would build, and why."""
+
+from flows.command_options import DEFAULT_STORE, Json, Overrides, Pipeline, StoreUrl
+from flows.config_file import load_config
+from flows.console import output, print_json, print_table
+from flows.plan import plan_pipeline
+from flows.plan_explanation import PlannedStage, explain_plan
+from storage.artifact_store import Store
+
+
+def plan(
+    pipeline: Pipeline,
+    overrides: Overrides = None,
+    store: StoreUrl = DEFAULT_STORE,
+    as_json: Json = False,
+) -> None:
+    """Show what a run would reuse, what it would build and why; nothing is built."""
+    config = load_config(pipeline, overrides or [])
+    rows = explain_plan(plan_pipeline(config), Store.open(store), config.name)
+    if as_json:
+        print_json({"stages": rows})
+        return
+    print_table(f"{config.name}: plan", [_readable(row) for row in rows])
+    output.print("Estimates are the figures of the pipeline's previous run.", style="dim")
+
+
+def _readable(row: PlannedStage) -> dict[str, object]:
+    size = row["estimated_bytes"]
+    return {
+        "stage": row["stage"],
+        "fingerprint": row["fingerprint"][:12],
+        "action": row["action"],
+        "why": row["why"],
+        "seconds": row["estimated_seconds"],
+        "MB": None if size is None else size / 1e6,
+    }

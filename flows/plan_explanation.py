@@ -1,0 +1,95 @@
+"""Says of each planned stage what a run would do with it, why, and what it may cost."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Literal, TypedDict
+
+from pydantic import JsonValue
+
+from flows.plan import Plan
+from storage.artifact_ref import ArtifactRef
+from storage.artifact_store import Store
+from storage.manifest import Manifest
+from storage.refs import read_history
+from tasks.stage_job import StageJob
+
+
+class PlannedStage(TypedDict):
+    """One row of `memdec plan`; the estimates are the previous build's figures, if any."""
+
+    stage: str
+    fingerprint: str
+    action: Literal["reuse", "build"]
+    why: str
+    estimated_seconds: float | None
+    estimated_bytes: int | None
+
+
+def explain_plan(plan: Plan, store: Store, pipeline: str) -> list[PlannedStage]:
+    """Compares a plan with the store and with the pipeline's last finished run."""
+    previous = _previous_manifests(store, pipeline)
+    rebuilt: set[ArtifactRef] = set()
+    rows: list[PlannedStage] = []
+    for job in plan.jobs():
+        before = next(previous[job.ref.stage], None)
+        sealed = store.manifest(job.ref)
+        if sealed is None:
+            rebuilt.add(job.ref)
+        known = sealed or before
+        rows.append(
+            PlannedStage(
+                stage=job.ref.stage,
+                fingerprint=job.ref.fingerprint,
+                action="reuse" if sealed else "build",
+                why="it exists" if sealed else _why(job, store, before, rebuilt),
+                estimated_seconds=0.0 if sealed else known and round(known.seconds, 1),
+                estimated_bytes=0 if sealed else known and known.bytes,
+            )
+        )
+    return rows
+
+
+def _previous_manifests(store: Store, pipeline: str) -> defaultdict[str, Iterator[Manifest]]:
+    """The manifests of the pipeline's last run by stage, in the order of the run."""
+    by_stage: dict[str, list[Manifest]] = {}
+    history = read_history(store, pipeline)
+    for ref in history[-1].artifacts if history else ():
+        manifest = store.manifest(ref)
+        if manifest is not None:
+            by_stage.setdefault(ref.stage, []).append(manifest)
+    return defaultdict(lambda: iter(()), {name: iter(found) for name, found in by_stage.items()})
+
+
+def _why(
+    job: StageJob, store: Store, before: Manifest | None, rebuilt: set[ArtifactRef]
+) -> str:
+    finished = len(store.committed(job.ref))
+    if finished:
+        return f"unfinished: {finished} shards are done and will be kept"
+    if before is None:
+        return "never built"
+    changes = [*_changed_values(before.config, job.identity), *_changed_inputs(job, before)]
+    if before.ref == job.ref:
+        return "its artifact is gone from the store"
+    return "; ".join(changes) or "the stage's file format has a new version"
+
+
+def _changed_inputs(job: StageJob, before: Manifest) -> Iterator[str]:
+    for role, ref in job.inputs.items():
+        if before.inputs.get(role) != ref:
+            yield f"other {role.replace('_', ' ')}"
+
+
+def _changed_values(
+    old: dict[str, JsonValue], new: dict[str, JsonValue], prefix: str = ""
+) -> Iterator[str]:
+    for key in sorted({*old, *new}):
+        before, after = old.get(key), new.get(key)
+        if before == after:
+            continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from _changed_values(before, after, f"{prefix}{key}.")
+        elif isinstance(before, list | dict) or isinstance(after, list | dict):
+            yield f"{prefix}{key} changed"
+        else:
+            yield f"{prefix}{key}: {before} → {after}"

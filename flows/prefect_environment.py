@@ -1,0 +1,23 @@
+"""Prefect's settings for a command line: private, patient and quiet."""
+
+import os
+
+_DEFAULTS = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_CLIENT_MAX_RETRIES": "8",
+    # a server that stores task runs in small batches locks SQLite under many short tasks
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+    # the command shows its own progress; the log stays in the UI
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    # models come from the store; no library may look anything up on its own
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "true",
+}
+
+
+def prepare_environment() -> None:
+    """Sets what the user has not set: no telemetry, long time-outs, no log on the terminal."""
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)

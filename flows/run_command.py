@@ -1,0 +1,82 @@
+"""`memdec run`: build what is not built yet."""
+
+import os
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from flows.build_memory import RunResult, build_memory
+from flows.command_options import (
+    DEFAULT_MEMORY_GB,
+    DEFAULT_STORE,
+    Device,
+    Json,
+    MemoryGb,
+    Overrides,
+    Pipeline,
+    StoreUrl,
+    Threads,
+    Workers,
+)
+from flows.config_file import explain, load_config
+from flows.console import output, print_json, print_table, progress_bars, screen
+from flows.plan import StageName
+from memdec_core.errors import UserError
+from tasks.run_settings import RunSettings
+
+Until = Annotated[StageName | None, typer.Option("--until", help="The last stage to build.")]
+Force = Annotated[
+    list[StageName] | None, typer.Option("--force", help="Discard this stage and build it again.")
+]
+
+
+def run(  # noqa: PLR0913 - each is an option of the command
+    pipeline: Pipeline,
+    until: Until = None,
+    force: Force = None,
+    overrides: Overrides = None,
+    store: StoreUrl = DEFAULT_STORE,
+    workers: Workers = 1,
+    threads: Threads = None,
+    device: Device = "auto",
+    memory_gb: MemoryGb = DEFAULT_MEMORY_GB,
+    as_json: Json = False,
+) -> None:
+    """Run a pipeline: reuse every artifact that exists, build the others."""
+    config = load_config(pipeline, overrides or [])
+    try:
+        settings = RunSettings.model_validate(
+            {
+                "store": store,
+                "workers": workers,
+                "threads": threads,
+                "device": device,
+                "memory_gb": memory_gb,
+            }
+        )
+    except ValidationError as error:
+        raise UserError(explain(error)) from None
+    screen.print("starting; a temporary Prefect server may take some seconds", style="dim")
+    with progress_bars():
+        result = build_memory(config, settings, until, force or [])
+    if as_json:
+        print_json(result)
+    else:
+        _show(result, store)
+
+
+def _show(result: RunResult, store: str) -> None:
+    rows = [row for row in result["evaluation"] if row["metric"] in ("perplexity", "alpha")]
+    if rows:
+        print_table(f"{result['pipeline']}: evaluation", rows)
+    report = [stage for stage in result["stages"] if stage["stage"] == "report"]
+    if report:
+        place = f"memdec artifacts show report/{report[0]['fingerprint'][:12]} --store {store}"
+        output.print(f"The whole report: {place}", soft_wrap=True)
+    server = os.environ.get("PREFECT_API_URL")
+    if server:
+        page = f"{server.removesuffix('/api')}/runs/flow-run/{result['flow_run_id']}"
+        output.print(f"The run in the Prefect UI: {page}", soft_wrap=True)
+    else:
+        output.print("The run in the Prefect UI: start it with `make ui`, then open Runs.")

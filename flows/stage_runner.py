@@ -1,0 +1,75 @@
+"""Calls stage tasks one after another and keeps what became of them."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+from prefect.tasks import Task
+
+from flows.plan import Plan
+from storage.artifact_ref import ArtifactRef
+from storage.artifact_store import Store
+from tasks.check_tokenizers import check_tokenizers
+from tasks.progress import announce
+from tasks.run_settings import RunSettings
+from tasks.stage_job import StageJob
+
+
+class StageResult(TypedDict):
+    """What became of one stage."""
+
+    stage: str
+    fingerprint: str
+    reused: bool
+    seconds: float
+
+
+class StageRunner:
+    """Runs the wanted jobs of a plan.
+
+    Attributes:
+        store: The artifact store of the run.
+        results: One entry per job that ran, in order.
+        artifacts: The artifacts built or reused so far, in order.
+    """
+
+    def __init__(
+        self, settings: RunSettings, wanted: Sequence[StageJob], force: frozenset[str]
+    ) -> None:
+        self.store = Store.open(settings.store)
+        self.results: list[StageResult] = []
+        self.artifacts: list[ArtifactRef] = []
+        self._settings = settings
+        self._wanted = {job.ref for job in wanted}
+        self._force = force
+
+    def __call__(self, stage_task: Task[Any, Any], job: StageJob) -> None:
+        """Runs one stage, unless the run stops before it."""
+        if job.ref not in self._wanted:
+            return
+        if job.ref.stage in self._force:
+            self.store.discard(job.ref)
+        started = time.monotonic()
+        state = stage_task(job, self._settings, return_state=True)
+        state.result()
+        seconds = round(time.monotonic() - started, 3)
+        reused = state.name == "Cached"
+        announce(f"{'reused' if reused else 'built ':6} {job.ref}  {seconds:.1f} s")
+        self.artifacts.append(job.ref)
+        self.results.append(
+            StageResult(
+                stage=job.ref.stage,
+                fingerprint=job.ref.fingerprint,
+                reused=reused,
+                seconds=seconds,
+            )
+        )
+
+    def check_tokenizers(self, base_models: Sequence[StageJob]) -> None:
+        """Refuses models that do not share the first one's tokenizer, before any real work."""
+        if all(job.ref in self._wanted for job in base_models) and len(base_models) > 1:
+            check_tokenizers([job.ref for job in base_models], self._settings)
+
+    def is_complete(self, plan: Plan) -> bool:
+        """Whether the run has gone through to the report."""
+        return plan.report.ref in self.artifacts

@@ -1,0 +1,183 @@
+"""What every stage does around its work: reuse, claim, build the missing shards, seal, publish."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.futures import PrefectFuture
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+from prefect.states import Completed
+from prefect.tasks import Task, exponential_backoff
+from pydantic import JsonValue
+
+from storage.artifact_ref import ArtifactRef
+from storage.artifact_store import Store
+from storage.claims import claim
+from storage.manifest import Manifest, ManifestDraft
+from storage.store_errors import StoreUnavailable
+from tasks.memory_sampler import MemorySampler
+from tasks.progress import StageProgress, stage_progress
+from tasks.run_settings import RunSettings
+from tasks.shard_run import ShardRun
+from tasks.software import git_commit, software_versions
+from tasks.stage_job import StageJob
+from tasks.supervised_process import Report, WorkerDied, supervise
+from tasks.ui_artifacts import publish_manifest
+
+Figures = dict[str, JsonValue]
+ONE_SHARD = "all"
+
+
+def _one_shard(_job: StageJob, _store: Store) -> list[str]:
+    return [ONE_SHARD]
+
+
+def _figures_of_one_shard(metas: dict[str, Figures]) -> Figures:
+    return metas[ONE_SHARD]
+
+
+@dataclass(frozen=True)
+class StageWork:
+    """The three things in which stages differ.
+
+    Attributes:
+        build_shard: Builds one shard in a worker process and returns its figures.
+        list_shards: Names the stage's shards; the same names for the same job, always.
+        summarise: Makes the manifest's figures from the figures of all shards, by shard name.
+    """
+
+    build_shard: Callable[[ShardRun], Figures]
+    list_shards: Callable[[StageJob, Store], list[str]] = _one_shard
+    summarise: Callable[[dict[str, Figures]], Figures] = _figures_of_one_shard
+
+
+def is_transient(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Whether trying again can help: a killed worker, an unreachable store; never an error."""
+    try:
+        state.result()
+    except (WorkerDied, StoreUnavailable):
+        return True
+    except Exception:  # noqa: BLE001 - whatever else it is, a retry repeats it
+        return False
+    return False
+
+
+TASK_OPTIONS: dict[str, Any] = {
+    "cache_policy": NO_CACHE,  # the manifest is the one record of what is done
+    "persist_result": False,
+    "retries": 2,
+    "retry_delay_seconds": exponential_backoff(backoff_factor=2),
+    "retry_condition_fn": is_transient,
+}
+STAGE_TASK: dict[str, Any] = TASK_OPTIONS | {"task_run_name": "{job.ref}"}
+
+
+def run_stage(job: StageJob, settings: RunSettings, work: StageWork) -> State[ArtifactRef]:
+    """Builds a stage's artifact, or reuses it when it exists.
+
+    Args:
+        job: What to build.
+        settings: How to build it.
+        work: The stage's own part.
+
+    Returns:
+        A completed state that holds the artifact's reference; named `Cached` when it was reused.
+
+    Raises:
+        UserError: A mistake of the user's, found by the work.
+        StorageError: The store could not be read or written.
+        WorkerDied: A worker process was killed (retried).
+        WorkerFailed: The work failed.
+    """
+    store = Store.open(settings.store)
+    logger = get_run_logger()
+    if (manifest := store.manifest(job.ref)) is not None:
+        return _done(store, job, manifest, reused=True)
+    with claim(store, job.ref, on_wait=logger.info) as attempt:
+        if attempt is None:
+            return _done(store, job, store.require(job.ref), reused=True)
+        names = work.list_shards(job, store)
+        _build_missing(job, settings, work, attempt, names)
+        entries = [store.committed(job.ref)[name] for name in names]
+        draft = ManifestDraft(
+            format_version=job.format_version,
+            config=job.identity,
+            inputs=job.inputs,
+            shards=entries,
+            figures=work.summarise({entry.name: entry.meta for entry in entries}),
+            software=software_versions(),
+            git_commit=git_commit(),
+            flow_run_id=flow_run.get_id(),
+        )
+        manifest = store.seal(job.ref, draft)
+    return _done(store, job, manifest, reused=False)
+
+
+def _build_missing(
+    job: StageJob, settings: RunSettings, work: StageWork, attempt: str, names: list[str]
+) -> None:
+    """Builds the shards that no earlier attempt has committed, at most `workers` at a time."""
+    committed = Store.open(settings.store).committed(job.ref)
+    missing = [name for name in names if name not in committed]
+    with stage_progress(str(job.ref), len(names), len(names) - len(missing)) as progress:
+        if names == [ONE_SHARD]:
+            for name in missing:
+                supervise_shard(job, name, attempt, settings, work, progress)
+            return
+        running: deque[PrefectFuture[None]] = deque()
+        for name in missing:
+            if len(running) == settings.workers:
+                running.popleft().result()
+            running.append(build_shard.submit(job, name, attempt, settings, work, progress))
+        for future in running:
+            future.result()
+
+
+def supervise_shard(  # noqa: PLR0913 - what a worker needs, and the display
+    job: StageJob,
+    shard: str,
+    attempt: str,
+    settings: RunSettings,
+    work: StageWork,
+    progress: StageProgress,
+) -> None:
+    """Builds one shard in a supervised worker process."""
+
+    def report(fraction: float, note: str) -> None:
+        progress.report(shard, fraction, note)
+
+    arguments = (work.build_shard, job, shard, attempt, settings)
+    supervise(_build_in_worker, arguments, report, settings.threads)
+    report(1.0, "")
+
+
+build_shard = task(supervise_shard, task_run_name="{job.ref} {shard}", **TASK_OPTIONS)
+
+
+def _build_in_worker(  # noqa: PLR0913 - crosses a process border as plain arguments
+    work: Callable[[ShardRun], Figures],
+    job: StageJob,
+    shard: str,
+    attempt: str,
+    settings: RunSettings,
+    report: Report,
+) -> None:
+    store = Store.open(settings.store)
+    writer = store.writer(job.ref, shard, attempt)
+    started = time.monotonic()
+    with MemorySampler() as memory:
+        figures = work(ShardRun(job, shard, settings, store, writer, report))
+    writer.commit(figures, time.monotonic() - started, memory.peak_bytes)
+
+
+def _done(store: Store, job: StageJob, manifest: Manifest, *, reused: bool) -> State[ArtifactRef]:
+    publish_manifest(store, job.pipeline, manifest, reused=reused)
+    if reused:
+        return Completed(name="Cached", message=f"reused {job.ref}", data=job.ref)
+    return Completed(message=f"built {job.ref}", data=job.ref)

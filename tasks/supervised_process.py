@@ -1,0 +1,140 @@
+"""Heavy work runs in a child process of ours, watched by the thread that started it.
+
+A thread cannot be stopped and shares its memory with everything else; a process can be killed, and
+when the kernel ends it for its memory the run goes on with an ordinary, retryable exception. Children are
+forked from a server process that has already imported the libraries, so that one costs
+milliseconds; they end when their parent does, however that ends.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+from memdec_core.errors import UserError
+from storage.store_errors import StorageError
+
+Report = Callable[[float, str], None]
+T = TypeVar("T")
+
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(
+    [
+        "tasks.build_corpus",
+        "tasks.build_base_model",
+        "tasks.build_tokens",
+        "tasks.build_embeddings",
+        "tasks.build_index",
+        "tasks.build_targets",
+        "tasks.train_memory",
+        "tasks.evaluate_systems",
+        "tasks.write_report",
+    ]
+)
+
+
+class WorkerDied(RuntimeError):
+    """A worker process ended without an answer: killed by a signal or for its memory."""
+
+
+class WorkerFailed(RuntimeError):
+    """A worker process raised; the message is its traceback."""
+
+
+def supervise(
+    work: Callable[..., T], arguments: tuple[object, ...], report: Report, threads: int | None
+) -> T:
+    """Runs `work(*arguments, report)` in a child process and waits for it.
+
+    Args:
+        work: A module-level function; its arguments and result must pickle.
+        arguments: Passed on before the progress callback.
+        report: Called in this process with each progress report of the child.
+        threads: Threads of the child's numeric libraries; None leaves their default.
+
+    Returns:
+        What the work returned.
+
+    Raises:
+        UserError: Raised by the work; passed on as it is.
+        StorageError: Likewise.
+        WorkerFailed: The work raised anything else.
+        WorkerDied: The process ended without an answer.
+    """
+    receiver, sender = _PROCESSES.Pipe(duplex=False)
+    child = _PROCESSES.Process(target=_child, args=(sender, work, arguments, threads), daemon=True)
+    child.start()
+    sender.close()
+    try:
+        return _await_answer(receiver, report)
+    except EOFError:
+        child.join()
+        raise WorkerDied(_death_message(work, child.exitcode)) from None
+    finally:
+        receiver.close()
+        child.kill()
+        child.join()
+
+
+def _await_answer(receiver: Connection, report: Report) -> Any:  # noqa: ANN401 - what the work returns
+    while True:
+        kind, *content = receiver.recv()
+        if kind == "progress":
+            report(*content)
+        elif kind == "result":
+            return content[0]
+        elif kind == "mistake":
+            raise content[0]
+        else:
+            raise WorkerFailed(content[0])
+
+
+def _death_message(work: Callable[..., object], exit_code: int | None) -> str:
+    name = getattr(work, "__name__", repr(work))
+    if exit_code is not None and exit_code < 0:
+        cause = signal.Signals(-exit_code).name
+        hint = "; the kernel may have run out of memory" if cause == "SIGKILL" else ""
+        return f"The worker process of {name} was ended by {cause}{hint}."
+    return f"The worker process of {name} ended with exit code {exit_code} and no answer."
+
+
+def _child(
+    sender: Connection,
+    work: Callable[..., object],
+    arguments: tuple[object, ...],
+    threads: int | None,
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when the work stops
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _limit_threads(threads)
+    try:
+        result = work(*arguments, lambda done, note: sender.send(("progress", done, note)))
+    except (UserError, StorageError) as mistake:
+        sender.send(("mistake", mistake))
+    except BaseException:
+        sender.send(("failure", traceback.format_exc()))
+    else:
+        sender.send(("result", result))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _limit_threads(threads: int | None) -> None:
+    if threads is None:
+        return
+    import faiss
+    import numba
+    import torch
+
+    torch.set_num_threads(threads)
+    faiss.omp_set_num_threads(threads)
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))

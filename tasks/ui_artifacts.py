@@ -1,0 +1,89 @@
+"""Shows an artifact on the run's page in the Prefect UI: figures, files, plots."""
+
+import base64
+
+from prefect.artifacts import create_markdown_artifact
+from pydantic import JsonValue
+
+from storage.artifact_store import Store
+from storage.manifest import Manifest
+
+_LARGEST_PICTURE_BYTES = 120_000
+"""The UI loads every artifact of a list in full, so each stays small."""
+
+
+def publish_manifest(store: Store, pipeline: str, manifest: Manifest, *, reused: bool) -> None:
+    """Publishes one Markdown artifact for a stage, under a key that is stable over runs.
+
+    Args:
+        store: Where the artifact lies.
+        pipeline: Name of the pipeline; with the stage it makes the key of the history.
+        manifest: The sealed artifact's manifest.
+        reused: Whether this run found it there.
+    """
+    stage = manifest.ref.stage
+    create_markdown_artifact(
+        key=f"{pipeline}-{stage}".replace("_", "-").lower(),
+        markdown=stage_page(store, manifest, reused=reused),
+        description=f"{manifest.ref}: {'reused' if reused else 'built'}",
+    )
+
+
+def stage_page(store: Store, manifest: Manifest, *, reused: bool) -> str:
+    """The Markdown page of a stage: what was done, the main figures, the plots, where it lies."""
+    built = f"built in {manifest.seconds:.1f} s, peak memory {_megabytes(manifest)}"
+    lines = [
+        f"# {manifest.ref.stage} `{manifest.ref.fingerprint[:12]}`",
+        f"**{'Reused' if reused else 'Built'}**: {built}, {manifest.bytes / 1e6:,.1f} MB on disk.",
+        "",
+        *_table("figure", manifest.figures),
+        "",
+        *_table("configuration", manifest.config),
+        "",
+        *[f"Made from `{ref}` ({role})  " for role, ref in sorted(manifest.inputs.items())],
+        "",
+        *_pictures(store, manifest),
+        f"Files: `{store.location(manifest.ref)}`",
+    ]
+    return "\n".join(lines)
+
+
+def _megabytes(manifest: Manifest) -> str:
+    return f"{manifest.peak_memory_bytes / 1e6:,.0f} MB"
+
+
+def _table(title: str, values: dict[str, JsonValue]) -> list[str]:
+    rows = [f"| {name} | {_readable(value)} |" for name, value in sorted(_flat("", values))]
+    return [f"| {title} | value |", "|---|---|", *rows] if rows else []
+
+
+def _flat(prefix: str, values: dict[str, JsonValue]) -> list[tuple[str, JsonValue]]:
+    pairs: list[tuple[str, JsonValue]] = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            pairs += _flat(f"{prefix}{name}.", value)
+        elif not isinstance(value, list):
+            pairs.append((f"{prefix}{name}", value))
+    return pairs
+
+
+def _readable(value: JsonValue) -> str:
+    if isinstance(value, bool) or value is None:
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def _pictures(store: Store, manifest: Manifest) -> list[str]:
+    lines: list[str] = []
+    for reader in store.readers(manifest.ref).values():
+        for name in reader.names():
+            if name.endswith(".png"):
+                data = reader.read(name)
+                if len(data) <= _LARGEST_PICTURE_BYTES:
+                    encoded = base64.b64encode(data).decode()
+                    lines += [f"![{name}](data:image/png;base64,{encoded})", ""]
+    return lines

@@ -7,10 +7,6 @@ from prefect import flow
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import JsonValue
-
-from flows.pipeline_config import PipelineConfig
-from flows.plan import StageName, plan_pipeline
-from flows.stage_runner import StageResult, StageRunner
 from storage.pins import pin
 from storage.refs import record_run
 from tasks.build_base_model import build_base_model
@@ -20,10 +16,14 @@ from tasks.build_index import build_index
 from tasks.build_targets import build_targets
 from tasks.build_tokens import build_tokens
 from tasks.evaluate_systems import evaluate_systems
-from tasks.evaluation_rows import evaluation_rows
-from tasks.run_settings import RunSettings
 from tasks.train_memory import train_memory
 from tasks.write_report import write_report
+
+from flows.pipeline_config import PipelineConfig
+from flows.plan import StageName, plan_pipeline
+from flows.stage_runner import StageResult, StageRunner
+from tasks.evaluation_rows import evaluation_rows
+from tasks.run_settings import RunSettings
 
 
 class RunResult(TypedDict):

@@ -32,7 +32,7 @@ def exit_on_mistake() -> Iterator[None]:
     except KeyboardInterrupt:
         screen.print("stopped; what was finished is kept, the same command goes on from there")
         sys.exit(130)
-    except Exception as failure:  # noqa: BLE001 - the last line of defence of a command
+    except Exception as failure:
         screen.print("[bold red]failed[/]", end=" ")
         screen.print(str(failure) or repr(failure), markup=False, soft_wrap=True)
         sys.exit(EXIT_FAILED)

@@ -1,12 +1,12 @@
 """What a pipeline computes: one section per stage, each owned by the function it configures."""
 
+from memdec_core.embedding import EmbeddingsConfig
+from memdec_core.evaluation_config import EvaluationConfig
+from memdec_core.knn_distribution import TargetsConfig
 from pydantic import BaseModel, ConfigDict, Field
 
 from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.corpus_config import CorpusConfig
-from memdec_core.embedding import EmbeddingsConfig
-from memdec_core.evaluation_config import EvaluationConfig
-from memdec_core.knn_distribution import TargetsConfig
 from memdec_core.neighbour_index import IndexConfig
 from memdec_core.tokenization import TokensConfig
 from memdec_core.training import TrainingConfig

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, JsonValue
+from storage.fingerprint import fingerprint
+from tasks.build_base_model import base_model_identity
+from tasks.build_corpus import corpus_identity
 
 from flows.pipeline_config import PipelineConfig
 from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.corpus_config import CorpusConfig
 from storage.artifact_ref import ArtifactRef
-from storage.fingerprint import fingerprint
-from tasks.build_base_model import base_model_identity
-from tasks.build_corpus import corpus_identity
 from tasks.stage_job import StageJob
 
 StageName = Literal[
@@ -120,9 +120,7 @@ class _Planner:
             _section("embeddings", config.embeddings) | windows,
             {"tokens": tokens.ref, "base_model": base},
         )
-        index = self._job(
-            "index", _section("index", config.index), {"embeddings": embeddings.ref}
-        )
+        index = self._job("index", _section("index", config.index), {"embeddings": embeddings.ref})
         targets = self._job(
             "targets",
             _section("targets", config.targets),
@@ -145,9 +143,7 @@ class _Planner:
             {},
             {job.ref.stage: job.ref for job in read} | {"corpus": corpus, "base_model": base},
         )
-        return Plan(
-            tuple(self._corpora.values()), tuple(self._base_models.values()), *read, report
-        )
+        return Plan(tuple(self._corpora.values()), tuple(self._base_models.values()), *read, report)
 
     def _corpus(self, config: CorpusConfig) -> ArtifactRef:
         job = self._job("corpus", _section("corpus", config), {}, identity=corpus_identity(config))

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from typing import Literal, TypedDict
 
 from pydantic import JsonValue
+from storage.refs import read_history
 
 from flows.plan import Plan
-from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.manifest import Manifest
-from storage.refs import read_history
 from tasks.stage_job import StageJob
 
 
@@ -28,20 +27,17 @@ class PlannedStage(TypedDict):
 def explain_plan(plan: Plan, store: Store, pipeline: str) -> list[PlannedStage]:
     """Compares a plan with the store and with the pipeline's last finished run."""
     previous = _previous_manifests(store, pipeline)
-    rebuilt: set[ArtifactRef] = set()
     rows: list[PlannedStage] = []
     for job in plan.jobs():
         before = next(previous[job.ref.stage], None)
         sealed = store.manifest(job.ref)
-        if sealed is None:
-            rebuilt.add(job.ref)
         known = sealed or before
         rows.append(
             PlannedStage(
                 stage=job.ref.stage,
                 fingerprint=job.ref.fingerprint,
                 action="reuse" if sealed else "build",
-                why="it exists" if sealed else _why(job, store, before, rebuilt),
+                why="it exists" if sealed else _why(job, store, before),
                 estimated_seconds=0.0 if sealed else known and round(known.seconds, 1),
                 estimated_bytes=0 if sealed else known and known.bytes,
             )
@@ -60,9 +56,7 @@ def _previous_manifests(store: Store, pipeline: str) -> defaultdict[str, Iterato
     return defaultdict(lambda: iter(()), {name: iter(found) for name, found in by_stage.items()})
 
 
-def _why(
-    job: StageJob, store: Store, before: Manifest | None, rebuilt: set[ArtifactRef]
-) -> str:
+def _why(job: StageJob, store: Store, before: Manifest | None) -> str:
     finished = len(store.committed(job.ref))
     if finished:
         return f"unfinished: {finished} shards are done and will be kept"

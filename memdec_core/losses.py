@@ -37,7 +37,7 @@ class LossSums(NamedTuple):
 
     Attributes:
         loss: The loss to differentiate.
-        kl: KL(p_kNN ‖ p_mem), entropy included, detached; 0 without targets.
+        kl: KL(p_kNN ‖ p_mem), entropy included, detached; at any β, 0 without targets.
         ce: -log p_mem(y), detached.
     """
 
@@ -98,7 +98,7 @@ def sparse_loss(
         hidden_NH: Hidden states from which the positions are predicted.
         head: The output head, cut to the real vocabulary.
         label_N: int64 ids of the tokens that really follow.
-        targets: Sparse p_kNN, or None for plain cross-entropy (β is then ignored).
+        targets: Sparse p_kNN, or None for plain cross-entropy (β is then taken as 0).
         beta: Weight of the KL part, 0 to 1.
         chunk: Positions whose logits exist at a time; chosen by device when None.
     """
@@ -124,7 +124,7 @@ def _prepare_terms(
 ) -> _Terms:
     """Renormalises the kept entries and finds where each chunk's entries begin."""
     n, device = len(label_N), label_N.device
-    if targets is None or beta == 0:
+    if targets is None:
         empty = torch.zeros(0, dtype=torch.int64, device=device)
         starts = [0] * (math.ceil(n / chunk) + 1)
         none = torch.zeros(0, dtype=dtype, device=device)

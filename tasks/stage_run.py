@@ -15,10 +15,10 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.tasks import Task, exponential_backoff
 from pydantic import JsonValue
+from storage.claims import claim
 
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
-from storage.claims import claim
 from storage.manifest import Manifest, ManifestDraft
 from storage.store_errors import StoreUnavailable
 from tasks.memory_sampler import MemorySampler
@@ -63,7 +63,7 @@ def is_transient(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> boo
         state.result()
     except (WorkerDied, StoreUnavailable):
         return True
-    except Exception:  # noqa: BLE001 - whatever else it is, a retry repeats it
+    except Exception:
         return False
     return False
 
@@ -139,7 +139,7 @@ def _build_missing(
             future.result()
 
 
-def supervise_shard(  # noqa: PLR0913 - what a worker needs, and the display
+def supervise_shard(
     job: StageJob,
     shard: str,
     attempt: str,
@@ -160,7 +160,7 @@ def supervise_shard(  # noqa: PLR0913 - what a worker needs, and the display
 build_shard = task(supervise_shard, task_run_name="{job.ref} {shard}", **TASK_OPTIONS)
 
 
-def _build_in_worker(  # noqa: PLR0913 - crosses a process border as plain arguments
+def _build_in_worker(
     work: Callable[[ShardRun], Figures],
     job: StageJob,
     shard: str,

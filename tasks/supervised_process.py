@@ -80,7 +80,7 @@ def supervise(
         child.join()
 
 
-def _await_answer(receiver: Connection, report: Report) -> Any:  # noqa: ANN401 - what the work returns
+def _await_answer(receiver: Connection, report: Report) -> Any:  # noqa: ANN401 - work's own
     while True:
         kind, *content = receiver.recv()
         if kind == "progress":

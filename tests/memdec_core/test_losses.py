@@ -68,9 +68,8 @@ def test_loss_and_gradients_equal_the_dense_float64_reference(
 
     torch.testing.assert_close(ours.loss, loss, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(ours.ce, ce.detach(), rtol=1e-12, atol=1e-12)
-    if beta > 0:
-        torch.testing.assert_close(ours.kl, kl.detach(), rtol=1e-12, atol=1e-12)
-        assert ours.kl >= -1e-12
+    torch.testing.assert_close(ours.kl, kl.detach(), rtol=1e-12, atol=1e-12)
+    assert ours.kl >= -1e-12
     for grad, reference in zip(grads, expected, strict=True):
         torch.testing.assert_close(grad, reference, rtol=1e-10, atol=1e-11)
 

@@ -1,0 +1,98 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from memdec_core.errors import UserError
+from storage.store_errors import StoreFull
+from tasks.supervised_process import WorkerDied, WorkerFailed, supervise
+
+Report = Callable[[float, str], None]
+
+
+def ignore_report(_fraction: float, _note: str) -> None:
+    pass
+
+
+def double(number: int, report: Report) -> int:
+    report(0.5, "half")
+    return 2 * number
+
+
+def process_of(report: Report) -> int:
+    return os.getpid()
+
+
+def mistake(report: Report) -> None:
+    raise UserError("targets.k: larger than the datastore")
+
+
+def full(report: Report) -> None:
+    raise StoreFull("no room")
+
+
+def bug(report: Report) -> None:
+    raise KeyError("a bug")
+
+
+def suicide(report: Report) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def sleep_and_tell(path: str, report: Report) -> None:
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+def test_the_result_and_the_progress_of_a_worker_arrive() -> None:
+    seen: list[tuple[float, str]] = []
+    assert supervise(double, (21,), lambda *report: seen.append(report), None) == 42
+    assert seen == [(0.5, "half")]
+
+
+def test_work_runs_in_a_process_of_its_own() -> None:
+    assert supervise(process_of, (), ignore_report, 1) != os.getpid()
+
+
+@pytest.mark.parametrize(("work", "kind"), [(mistake, UserError), (full, StoreFull)])
+def test_a_users_mistake_crosses_the_process_border_unchanged(
+    work: Callable[..., None], kind: type[Exception]
+) -> None:
+    with pytest.raises(kind):
+        supervise(work, (), ignore_report, None)
+
+
+def test_a_bug_is_reported_with_the_workers_traceback() -> None:
+    with pytest.raises(WorkerFailed, match=r"in bug[\s\S]*KeyError"):
+        supervise(bug, (), ignore_report, None)
+
+
+def test_a_killed_worker_is_a_retryable_error_that_names_the_signal() -> None:
+    with pytest.raises(WorkerDied, match="SIGKILL"):
+        supervise(suicide, (), ignore_report, None)
+
+
+def test_a_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    code = (
+        "from tests.tasks.test_supervised_process import *\n"
+        f"supervise(sleep_and_tell, ({str(pid_file)!r},), ignore_report, None)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2]) as parent:
+        _wait_for(lambda: pid_file.exists() and pid_file.read_text() != "")
+        worker = psutil.Process(int(pid_file.read_text()))
+        parent.kill()
+    _wait_for(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "waited a minute in vain"
+        time.sleep(0.05)

@@ -9,22 +9,38 @@ memory gives no mass elsewhere. With 0.1 % dropped the bound is tight to about t
 Shapes: R rows (positions), E kept entries of all rows, V vocabulary.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from memdec_core.language_model import TransformerLM
+from memdec_core.perplexity import ReadTokens, pad_windows
+from memdec_core.windows import ROW
+
 SMALLEST_REST = 1e-30
 
 
-class SparseRows(NamedTuple):
+class SparseRows(Protocol):
     """Sparse distributions; row r owns entries offsets_R1[r]:offsets_R1[r + 1], largest first."""
 
-    offsets_R1: NDArray[np.int64]
-    token_ids_E: NDArray[np.int32]
-    probs_E: NDArray[np.float32]
-    tail_mass_R: NDArray[np.float32]
+    @property
+    def offsets_R1(self) -> NDArray[np.int64]:
+        """Where each row's entries start, and where the last one's end."""
+
+    @property
+    def token_ids_E(self) -> NDArray[np.int32]:
+        """Kept tokens."""
+
+    @property
+    def probs_E(self) -> NDArray[np.float32]:
+        """Their probabilities."""
+
+    @property
+    def tail_mass_R(self) -> NDArray[np.float32]:
+        """Mass of all tokens that were not kept."""
 
 
 class Fidelity(NamedTuple):
@@ -65,6 +81,44 @@ def fidelity(targets: SparseRows, log_probs_RV: torch.Tensor) -> Fidelity:
     return Fidelity(
         kl_R, total_variation_R, (best_R == targets.token_ids_E[starts_R]).astype(np.float64)
     )
+
+
+def measure_fidelity(
+    lm: TransformerLM,
+    windows_W4: NDArray[np.int64],
+    read_tokens: ReadTokens,
+    read_targets: Callable[[int, int], SparseRows],
+) -> Fidelity:
+    """Compare a memory with its targets at every position of some windows.
+
+    One window at a time and the head in chunks, so that memory does not grow with their number.
+
+    Args:
+        lm: The memory.
+        windows_W4: Windows of the split the targets belong to, at least one.
+        read_tokens: (start, stop) of the stream -> token ids.
+        read_targets: (start, stop) of the rows -> targets.
+
+    Returns:
+        The measures of all positions, in the order of the windows.
+    """
+    parts: list[Fidelity] = []
+    for window_14 in windows_W4[:, None]:
+        row = int(window_14[0, ROW])
+        for log_probs_CV in lm.scored_log_probs(*pad_windows(window_14, read_tokens)):
+            targets = read_targets(row, row + len(log_probs_CV))
+            parts.append(fidelity(targets, log_probs_CV))
+            row += len(log_probs_CV)
+    return Fidelity(*(np.concatenate(measure) for measure in zip(*parts, strict=True)))
+
+
+def sample_windows(windows_W4: NDArray[np.int64], rows: int, seed: int) -> NDArray[np.int64]:
+    """Windows drawn at random until they score `rows` positions, in stream order; or all."""
+    order_W = np.random.default_rng(seed).permutation(len(windows_W4))
+    scored_W = np.cumsum((windows_W4[:, 2] - windows_W4[:, 1])[order_W])
+    enough = int(np.searchsorted(scored_W, rows)) + 1 if rows else 0
+    chosen_W4: NDArray[np.int64] = windows_W4[np.sort(order_W[:enough])]
+    return chosen_W4
 
 
 def _normalised(

@@ -12,9 +12,14 @@ other can only ever add attempts; which files count is decided by the first comm
 and by the one manifest.
 """
 
+import contextlib
+import logging
 from datetime import UTC, datetime
 
+from pydantic import ValidationError
+
 from storage.artifact_ref import ArtifactRef
+from storage.leases import awaited_lease
 from storage.manifest import (
     Manifest,
     ManifestDraft,
@@ -23,10 +28,21 @@ from storage.manifest import (
     parse_record,
 )
 from storage.object_root import ObjectRoot
+from storage.root_urls import open_root
 from storage.scratch import Scratch
 from storage.shard_files import ShardReader, ShardWriter
-from storage.store_errors import MissingArtifact
-from storage.store_layout import ARTIFACTS, commits_key, manifest_key, shard_key
+from storage.store_errors import MissingArtifact, StorageError
+from storage.store_layout import (
+    ARTIFACTS,
+    artifact_key,
+    commits_key,
+    lease_key,
+    manifest_key,
+    scratch_key,
+    shard_key,
+)
+
+_logger = logging.getLogger(__name__)
 
 
 class Store:
@@ -48,7 +64,7 @@ class Store:
         Raises:
             StorageError: The URL is of no known kind, or does not answer.
         """
-        return cls(ObjectRoot.open(url))
+        return cls(open_root(url))
 
     def manifest(self, ref: ArtifactRef) -> Manifest | None:
         """The artifact's manifest, None if the artifact does not exist.
@@ -75,15 +91,12 @@ class Store:
     def committed(self, ref: ArtifactRef) -> dict[str, ShardEntry]:
         """Finished shards by name, sorted, whether the artifact is sealed or still being built."""
         manifest = self.manifest(ref)
-        if manifest:
-            return {entry.name: entry for entry in manifest.shards}
-        entries = {}
-        for listed in self.root.scan(commits_key(ref)):
-            data = self.root.read(listed.key)
-            if data is not None:
-                entry = parse_record(ShardEntry, data, f"{self.url}/{listed.key}")
-                entries[entry.name] = entry
-        return dict(sorted(entries.items()))
+        if manifest is None:
+            entries = self._commits(ref)
+            # the records go when the artifact is sealed, which may have been just now
+            manifest = self.manifest(ref)
+        found = manifest.shards if manifest else entries
+        return {entry.name: entry for entry in sorted(found, key=lambda entry: entry.name)}
 
     def readers(self, ref: ArtifactRef) -> dict[str, ShardReader]:
         """Readers of the finished shards by name, sorted."""
@@ -118,7 +131,28 @@ class Store:
             created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
         self.root.create(manifest_key(ref), manifest.model_dump_json(indent=2).encode())
+        try:
+            self.root.delete_tree(commits_key(ref))
+            self.root.delete_tree(scratch_key(ref))
+        except StorageError as error:
+            _logger.warning("left what %s needed while it was built: %s", ref, error)
         return self.require(ref)
+
+    def discard(self, ref: ArtifactRef) -> None:
+        """Deletes an artifact, or what there is of an unfinished one, to build it anew.
+
+        Waits for a running build to end. A crash half-way leaves files that no record names.
+        """
+        with awaited_lease(self.root, ref, lambda: False, _logger.info):
+            self.root.delete_tree(commits_key(ref))
+            self.root.delete([manifest_key(ref)])
+            self.delete_files(ref)
+
+    def delete_files(self, ref: ArtifactRef) -> None:
+        """Deletes the data of an artifact without manifest; the caller holds its lease."""
+        for name in self.root.folders(artifact_key(ref)):
+            if f"{artifact_key(ref)}/{name}" != lease_key(ref):
+                self.root.delete_tree(f"{artifact_key(ref)}/{name}")
 
     def scratch(self, ref: ArtifactRef) -> Scratch:
         """Resumable state of an unfinished shard."""
@@ -130,10 +164,21 @@ class Store:
 
     def known(self) -> list[ArtifactRef]:
         """Everything that has anything in the store, sealed or not, sorted."""
+        refs = []
+        for stage in self.root.folders(ARTIFACTS):
+            for fingerprint in self.root.folders(f"{ARTIFACTS}/{stage}"):
+                with contextlib.suppress(ValidationError):  # somebody else's folder
+                    refs.append(ArtifactRef(stage=stage, fingerprint=fingerprint))
+        return refs
+
+    def _commits(self, ref: ArtifactRef) -> list[ShardEntry]:
+        records = {
+            listed.key: self.root.read(listed.key) for listed in self.root.scan(commits_key(ref))
+        }
         return [
-            ArtifactRef(stage=stage, fingerprint=fingerprint)
-            for stage in self.root.folders(ARTIFACTS)
-            for fingerprint in self.root.folders(f"{ARTIFACTS}/{stage}")
+            parse_record(ShardEntry, data, f"{self.url}/{key}")
+            for key, data in records.items()
+            if data is not None
         ]
 
     def _check_present(self, ref: ArtifactRef, shards: list[ShardEntry]) -> None:

@@ -4,8 +4,7 @@ import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-
-_ATTEMPTS = 5
+from typing import BinaryIO
 
 
 def create_file(path: Path, data: bytes) -> bool:
@@ -36,38 +35,41 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def _write(path: Path, data: bytes, publish: Callable[[Path], bool]) -> bool:
-    for attempt in range(_ATTEMPTS):
+    # obstore's listings skip names that end in # and digits, so leftovers of a crash are never
+    # taken for objects
+    staged = path.with_name(f"{path.name}#{secrets.randbelow(10**15)}")
+    try:
+        with _open_new(staged) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        published = publish(staged)
+    finally:
+        staged.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return published
+
+
+def _open_new(path: Path) -> BinaryIO:
+    make_folder(path.parent)
+    try:
+        return path.open("xb")
+    except FileNotFoundError:  # the folder was empty, and somebody tidied it away just now
         make_folder(path.parent)
-        # obstore's listings skip names that end in # and digits, so leftovers of a crash are
-        # never taken for objects
-        staged = path.with_name(f"{path.name}#{secrets.randbelow(10**15)}")
-        try:
-            with staged.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            published = publish(staged)
-        except FileNotFoundError:
-            # somebody collected the empty folder between making and using it
-            if attempt == _ATTEMPTS - 1:
-                raise
-            continue
-        finally:
-            staged.unlink(missing_ok=True)
-        sync_folder(path.parent)
-        return published
-    raise AssertionError("the loop returns or raises")
+        return path.open("xb")
 
 
 def make_folder(folder: Path) -> None:
     """Creates `folder` and its parents so that they survive a power cut."""
-    missing = []
-    while not folder.is_dir():
-        missing.append(folder)
-        folder = folder.parent
-    for made in reversed(missing):
-        made.mkdir(exist_ok=True)
-        sync_folder(made.parent)
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileNotFoundError:  # likewise
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:

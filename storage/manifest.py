@@ -127,5 +127,5 @@ def parse_record(model: type[_RECORD], data: bytes, where: str) -> _RECORD:
 def _damaged(where: str, error: Exception) -> DamagedArtifact:
     return DamagedArtifact(
         f"{where}: not a record of memdec ({str(error).splitlines()[0]}); "
-        "delete this artifact's folder and run the pipeline again to rebuild it"
+        "rebuild the artifact with `memdec run --force` for its stage"
     )

@@ -7,18 +7,18 @@ know whether the store is a folder or S3.
 import contextlib
 import shutil
 from collections.abc import Iterable
-from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 import obstore
 from obstore.exceptions import AlreadyExistsError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import ObjectStore
 
 from storage.local_files import create_file, make_folder, replace_file
-from storage.store_errors import StoreUnavailable, UnsupportedStore, translated
+from storage.store_errors import StoreUnavailable, translated
+from storage.store_layout import CLOCK, TRASH
 
 
 class StoredObject(NamedTuple):
@@ -42,51 +42,6 @@ class ObjectRoot:
         self.url = url
         self.folder = folder
         self._objects = objects
-
-    @classmethod
-    def open(cls, url: str) -> "ObjectRoot":
-        """Opens a plain path, `file://` or `s3://`; creates a local folder if it is missing.
-
-        Raises:
-            UnsupportedStore: Another scheme, or a bucket without put-if-absent.
-            StoreUnavailable: It does not answer.
-            StoreReadOnly: A missing local folder cannot be made.
-        """
-        scheme = urlsplit(url).scheme if "://" in url else "file"
-        if scheme == "file":
-            return cls._open_folder(
-                Path(unquote(urlsplit(url).path)) if "://" in url else Path(url)
-            )
-        if scheme == "s3":
-            return cls._open_bucket(url)
-        raise UnsupportedStore(f"{url}: unknown kind of store; use a folder, file:// or s3://")
-
-    @classmethod
-    def _open_folder(cls, path: Path) -> "ObjectRoot":
-        folder = path.expanduser().absolute()
-        with translated(str(folder)):
-            try:
-                make_folder(folder)
-            except FileExistsError as error:
-                raise StoreUnavailable(
-                    f"{folder}: part of this path is a file; name a folder for the store"
-                ) from error
-            return cls(folder.as_uri(), LocalStore(folder), folder)
-
-    @classmethod
-    def _open_bucket(cls, url: str) -> "ObjectRoot":
-        with translated(url):
-            objects = from_url(
-                url,
-                client_options={"connect_timeout": "10s", "timeout": "300s", "allow_http": True},
-                retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=60)},
-            )
-            root = cls(url.rstrip("/"), objects, None)
-            try:
-                obstore.list_with_delimiter(objects)
-            except FileNotFoundError as error:
-                raise StoreUnavailable(f"{url}: no such bucket; create it first") from error
-        return root
 
     def read(self, key: str) -> bytes | None:
         """All bytes of an object, None if there is none."""
@@ -152,7 +107,7 @@ class ObjectRoot:
 
         The clocks of hosts differ; ages are only ever compared within the store's own.
         """
-        key = f"clock/{uuid4().hex}"
+        key = f"{CLOCK}/{uuid4().hex}"
         self.replace(key, b"")
         made = self.head(key)
         self.delete([key])
@@ -183,8 +138,46 @@ class ObjectRoot:
 
     def delete_tree(self, prefix: str) -> None:
         """Removes everything below `prefix`, with leftovers of crashes and empty folders."""
-        if self.folder:
-            with translated(f"{self.url}/{prefix}"), contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(self.folder / prefix)
-        else:
+        if self.folder is None:
             self.delete(entry.key for entry in self.scan(prefix))
+            return
+        doomed = self.folder / prefix
+        with translated(f"{self.url}/{prefix}"), contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self._set_aside(doomed))
+        for parent in doomed.relative_to(self.folder).parents[:-1]:
+            with contextlib.suppress(OSError):
+                (self.folder / parent).rmdir()
+
+    def _set_aside(self, doomed: Path) -> Path:
+        """Moves a folder away as a whole, so that whoever still writes there notices at once."""
+        assert self.folder is not None
+        aside = self.folder / TRASH / uuid4().hex
+        try:
+            make_folder(aside.parent)
+        except OSError:  # a full disk may have no room for a new folder
+            return doomed
+        return doomed.rename(aside)
+
+    def reserve(self, prefix: str) -> bool:
+        """Takes a place for new objects; of all who ever ask for it, one is told yes."""
+        with translated(f"{self.url}/{prefix}"):
+            if self.folder is None:
+                return self.create(f"{prefix}.reserved", uuid4().bytes)
+            make_folder((self.folder / prefix).parent)
+            try:
+                (self.folder / prefix).mkdir()
+            except FileExistsError:
+                return False
+            return True
+
+    def digest(self, key: str) -> tuple[int, str] | None:
+        """Size in bytes and SHA-256 of an object, read a piece at a time; None if there is none."""
+        digest, size = sha256(), 0
+        with translated(f"{self.url}/{key}"):
+            try:
+                for piece in obstore.get(self._objects, key).stream():
+                    digest.update(piece)
+                    size += len(piece)
+            except FileNotFoundError:
+                return None
+        return size, digest.hexdigest()

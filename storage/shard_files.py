@@ -1,11 +1,12 @@
 """A shard: written by one attempt, committed once, read by name."""
 
+from uuid import uuid4
+
 from pydantic import JsonValue
 
 from storage.artifact_ref import ArtifactRef
 from storage.manifest import ShardEntry, parse_record, safe_name
 from storage.object_root import ObjectRoot
-from storage.store_errors import MissingArtifact
 from storage.store_layout import commits_key, shard_key
 from storage.stored_folder import FolderDraft, StoredFolder
 
@@ -33,8 +34,10 @@ class ShardWriter:
         self._root = root
         self._ref = ref
         self._shard = safe_name(shard)
-        self._attempt = attempt
-        self._draft = FolderDraft(root, shard_key(ref, attempt, shard))
+        # a worker that died in this attempt may have left files: never mix with them
+        taken = not root.reserve(shard_key(ref, attempt, shard))
+        self._attempt = uuid4().hex if taken else attempt
+        self._draft = FolderDraft(root, shard_key(ref, self._attempt, shard))
         self.folder = self._draft.folder
 
     def commit(
@@ -54,9 +57,9 @@ class ShardWriter:
             peak_memory_bytes=peak_memory_bytes,
         )
         key = f"{commits_key(self._ref)}/{self._shard}.json"
-        if self._root.create(key, entry.model_dump_json().encode()):
-            return entry
-        winner = self._root.read(key)
-        if winner is None:
-            raise MissingArtifact(f"{self._root.url}/{key}: deleted while it was committed")
-        return parse_record(ShardEntry, winner, f"{self._root.url}/{key}")
+        while not self._root.create(key, entry.model_dump_json().encode()):
+            winner = self._root.read(key)
+            if winner is not None:
+                return parse_record(ShardEntry, winner, f"{self._root.url}/{key}")
+            # sealed and tidied by the winner just now: what we create is collected later
+        return entry

@@ -48,6 +48,10 @@ class NewerFormat(StorageError):
     """A record was written by a newer memdec."""
 
 
+class MissingSource(StorageError):
+    """A file or folder outside the store, named by the configuration, does not exist."""
+
+
 class UnsafeName(StorageError):
     """A file or shard name that could leave its folder, or that not every store can hold."""
 

@@ -5,6 +5,8 @@ from storage.artifact_ref import ArtifactRef
 ARTIFACTS = "artifacts"
 REFS = "refs"
 PINS = "pins"
+CLOCK = "clock"
+TRASH = "trash"
 
 
 def artifact_key(ref: ArtifactRef) -> str:

@@ -7,16 +7,17 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from storage.fingerprint import digest_file
 from storage.local_files import make_folder, sync_tree
 from storage.manifest import FileEntry, safe_path
 from storage.object_root import ObjectRoot
-from storage.store_errors import DamagedArtifact, MissingArtifact, UnsafeName, translated
-
-
-def digest_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+from storage.store_errors import (
+    DamagedArtifact,
+    MissingArtifact,
+    MissingSource,
+    UnsafeName,
+    translated,
+)
 
 
 def list_files(folder: Path) -> list[FileEntry]:
@@ -51,18 +52,36 @@ class FolderDraft:
                 make_folder(self.folder)
             else:
                 self.folder = Path(tempfile.mkdtemp(prefix="memdec-"))
+            self._inode = self.folder.stat().st_ino
 
     def finish(self) -> list[FileEntry]:
-        """Makes the files durable in the store and returns their entries."""
-        entries = list_files(self.folder)
+        """Makes the files durable in the store and returns their entries.
+
+        Raises:
+            MissingArtifact: The folder was collected meanwhile.
+            UnsafeName: A file that cannot be stored.
+        """
         with translated(f"{self._root.url}/{self._key}"):
-            if self._root.folder:
-                sync_tree(self.folder)
-                return entries
+            try:
+                entries = list_files(self.folder)
+                self._publish(entries)
+                intact = self.folder.stat().st_ino == self._inode
+            except (FileNotFoundError, MissingSource):
+                intact = False
+        if not intact:
+            raise MissingArtifact(
+                f"{self._root.url}/{self._key}: removed while it was being written; run again"
+            )
+        if not self._root.folder:
+            shutil.rmtree(self.folder)
+        return entries
+
+    def _publish(self, entries: list[FileEntry]) -> None:
+        if self._root.folder:
+            sync_tree(self.folder)
+            return
         for entry in entries:
             self._root.upload(self.folder / entry.path, f"{self._key}/{entry.path}")
-        shutil.rmtree(self.folder)
-        return entries
 
 
 class StoredFolder:

@@ -1,0 +1,178 @@
+"""Deletes what no history, no running run and no unfinished build needs any more."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from storage.artifact_ref import ArtifactRef
+from storage.artifact_store import Store
+from storage.holdings import store_clock
+from storage.leases import is_leased, lease
+from storage.object_root import StoredObject
+from storage.pins import dead_pins, live_pins
+from storage.refs import pipelines, read_history
+from storage.store_layout import (
+    CLOCK,
+    TRASH,
+    artifact_key,
+    commits_key,
+    manifest_key,
+    scratch_key,
+    shard_key,
+)
+
+GRACE_SECONDS = 300.0
+UNFINISHED_SECONDS = 86_400.0
+
+Clock = Callable[[], float]
+
+
+class Garbage(NamedTuple):
+    """What was deleted, or would be.
+
+    Attributes:
+        artifacts: Whole artifacts, finished or not.
+        leftovers: Keys of what dead builders left beside artifacts that stay, and of dead records.
+        bytes_freed: Size of all that.
+    """
+
+    artifacts: list[ArtifactRef]
+    leftovers: list[str]
+    bytes_freed: int
+
+
+def collect_garbage(
+    store: Store, keep: int, *, dry_run: bool = False, grace_seconds: float = GRACE_SECONDS
+) -> Garbage:
+    """Frees space.
+
+    What stays: everything the last `keep` runs of any pipeline ended with and all it was made
+    from; what a living run has pinned; what is being built; the finished shards and checkpoints
+    of an interrupted build for a day; anything written in the last minutes.
+
+    Args:
+        store: The store.
+        keep: Runs of each pipeline's history to protect.
+        dry_run: Only say what would go.
+        grace_seconds: Age from which files that no record names are taken for dead.
+
+    Raises:
+        DamagedArtifact: A record of something protected cannot be read, so that nobody knows what
+            else it protects; rebuild it first.
+    """
+    now = store_clock(store.root)
+    garbage = Garbage([], [], 0)
+    protected = _protected(store, keep, now)
+    for ref in store.known():
+        objects = store.root.scan(artifact_key(ref))
+        if not objects or is_leased(store.root, ref, now):
+            continue
+        if ref not in protected and _is_over(ref, objects, now):
+            if dry_run or _delete_artifact(store, ref, keep, now):
+                garbage.artifacts.append(ref)
+                garbage = _count(garbage, objects)
+            continue
+        for key, group in _leftovers(store, ref, objects, now() - grace_seconds).items():
+            if not dry_run:
+                _delete(store, key, group)
+            garbage.leftovers.append(key)
+            garbage = _count(garbage, group)
+    return _collect_strays(store, garbage, now, dry_run=dry_run, grace_seconds=grace_seconds)
+
+
+def _count(garbage: Garbage, objects: Iterable[StoredObject]) -> Garbage:
+    freed = sum(listed.size for listed in objects)
+    return garbage._replace(bytes_freed=garbage.bytes_freed + freed)
+
+
+def _protected(store: Store, keep: int, now: Clock) -> set[ArtifactRef]:
+    """Pins before history: a run records itself before it gives up its pin."""
+    waiting = list(live_pins(store, now))
+    for pipeline in pipelines(store):
+        for run in read_history(store, pipeline, last=keep):
+            waiting += run.artifacts
+    protected: set[ArtifactRef] = set()
+    while waiting:
+        ref = waiting.pop()
+        if ref not in protected:
+            protected.add(ref)
+            manifest = store.manifest(ref)
+            waiting += manifest.inputs.values() if manifest else []
+    return protected
+
+
+def _is_over(ref: ArtifactRef, objects: list[StoredObject], now: Clock) -> bool:
+    """Whether nobody will go on with it: it is finished, or was given up long ago."""
+    if any(listed.key == manifest_key(ref) for listed in objects):
+        return True
+    return max(listed.modified for listed in objects) < now() - UNFINISHED_SECONDS
+
+
+def _delete_artifact(store: Store, ref: ArtifactRef, keep: int, now: Clock) -> bool:
+    """Deletes an artifact unless a run has come to need it; manifest first, then data."""
+    root = store.root
+    with lease(root, ref) as ours:
+        if not ours:
+            return False
+        root.delete_tree(commits_key(ref))
+        manifest = root.read(manifest_key(ref))
+        root.delete([manifest_key(ref)])
+        # a run that pins from now on finds no manifest; one that pinned before is seen here
+        if ref in _protected(store, keep, now):
+            if manifest is not None:
+                root.create(manifest_key(ref), manifest)
+            return False
+        store.delete_files(ref)
+        return True
+
+
+def _leftovers(
+    store: Store, ref: ArtifactRef, objects: list[StoredObject], oldest: float
+) -> dict[str, list[StoredObject]]:
+    """Objects that no record names, by shard folder or record, last written before `oldest`."""
+    used = _used_keys(store, ref)
+    groups: dict[str, list[StoredObject]] = defaultdict(list)
+    depth = artifact_key(ref).count("/") + 3
+    for listed in objects:
+        groups["/".join(listed.key.split("/")[:depth])].append(listed)
+    unsealed = manifest_key(ref) not in groups
+    kept_folders = (f"{commits_key(ref)}/", f"{scratch_key(ref)}/") if unsealed else ()
+    return {
+        key: group
+        for key, group in groups.items()
+        if not key.startswith(kept_folders)
+        and max(listed.modified for listed in group) <= oldest
+        and not any(listed.key in used for listed in group)
+    }
+
+
+def _used_keys(store: Store, ref: ArtifactRef) -> set[str]:
+    used = {manifest_key(ref)}
+    for entry in store.committed(ref).values():
+        folder = shard_key(ref, entry.attempt, entry.name)
+        used |= {f"{folder}/{file.path}" for file in entry.files}
+    return used
+
+
+def _delete(store: Store, key: str, group: list[StoredObject]) -> None:
+    if [listed.key for listed in group] == [key]:
+        store.root.delete([key])
+    else:
+        store.root.delete_tree(key)
+
+
+def _collect_strays(
+    store: Store, garbage: Garbage, now: Clock, *, dry_run: bool, grace_seconds: float
+) -> Garbage:
+    """Records of dead runs, and what an interrupted deletion left."""
+    oldest = now() - grace_seconds
+    records = [listed.key for listed in store.root.scan(CLOCK) if listed.modified <= oldest]
+    records += dead_pins(store, now)
+    trash = [f"{TRASH}/{name}" for name in store.root.folders(TRASH)]
+    garbage = _count(garbage, store.root.scan(TRASH))
+    garbage.leftovers.extend([*records, *trash])
+    if not dry_run:
+        store.root.delete(records)
+        for folder in trash:
+            store.root.delete_tree(folder)
+    return garbage

@@ -1,0 +1,82 @@
+"""Opens the place a URL names, and refuses those that cannot hold a store."""
+
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from uuid import uuid4
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, PermissionDeniedError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from storage.local_files import make_folder
+from storage.object_root import ObjectRoot
+from storage.store_errors import StoreUnavailable, UnsupportedStore, translated
+from storage.store_layout import CLOCK
+
+
+def open_root(url: str) -> ObjectRoot:
+    """Opens a plain path, `file://` or `s3://`; creates a local folder if it is missing.
+
+    Raises:
+        UnsupportedStore: Another scheme, or a bucket without put-if-absent.
+        StoreUnavailable: It does not answer.
+        StoreReadOnly: A missing local folder cannot be made.
+    """
+    parts = urlsplit(url)
+    if "://" not in url:
+        return _open_folder(Path(url))
+    if parts.scheme == "file":
+        return _open_folder(Path(unquote(parts.path)))
+    if parts.scheme == "s3":
+        return ObjectRoot(url.rstrip("/"), _open_bucket(url), None)
+    raise UnsupportedStore(f"{url}: unknown kind of store; use a folder, file:// or s3://")
+
+
+def _open_folder(path: Path) -> ObjectRoot:
+    folder = path.expanduser().absolute()
+    with translated(str(folder)):
+        try:
+            make_folder(folder)
+        except FileExistsError as error:
+            raise StoreUnavailable(
+                f"{folder}: part of this path is a file; name a folder for the store"
+            ) from error
+        return ObjectRoot(folder.as_uri(), LocalStore(folder, automatic_cleanup=True), folder)
+
+
+@cache
+def _open_bucket(url: str) -> ObjectStore:
+    """Opened and probed once per process."""
+    with translated(url):
+        objects = from_url(
+            url,
+            client_options={"connect_timeout": "10s", "timeout": "300s", "allow_http": True},
+            retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=60)},
+        )
+        try:
+            obstore.list_with_delimiter(objects)
+        except FileNotFoundError as error:
+            raise StoreUnavailable(f"{url}: no such bucket; create it first") from error
+        try:
+            _refuse_without_put_if_absent(url, objects)
+        except PermissionDeniedError:  # good enough to read from
+            return objects
+    return objects
+
+
+def _refuse_without_put_if_absent(url: str, objects: ObjectStore) -> None:
+    """Some servers accept the condition and ignore it, which would lose artifacts."""
+    key = f"{CLOCK}/{uuid4().hex}"
+    obstore.put(objects, key, b"first", mode="create")
+    try:
+        obstore.put(objects, key, b"second", mode="create")
+    except AlreadyExistsError:
+        return
+    finally:
+        obstore.delete(objects, key)
+    raise UnsupportedStore(
+        f"{url}: this server ignores put-if-absent (If-None-Match: *), without which concurrent "
+        "runs would overwrite each other; use another one"
+    )

@@ -1,0 +1,51 @@
+"""Which documents make the corpus, and how they are divided into train, valid and test."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_ENTRY = (
+    "Each entry is a file (.jsonl, .ndjson, .json, .parquet, .txt, .text, .md, .rst, .tokens; all "
+    "but Parquet may be .gz or .zst), a folder or a glob of such files, `datasets:NAME[:CONFIG]` "
+    "(a data set of the hub or a local folder of the datasets library) or `docstrings:PACKAGE` "
+    "(documentation text of an installed package or part of one, as `torch` or `torch.nn`; "
+    "`stdlib` for Python's own library). Relative paths start at the current directory."
+)
+
+
+class CorpusConfig(BaseModel):
+    """The corpus stage's configuration; what is hashed of it are the documents' contents."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    documents: tuple[str, ...] = Field(
+        min_length=1,
+        description="Where documents come from. They are train, but for the share that goes to "
+        f"each held-out split without entries of its own. {_ENTRY}",
+    )
+    valid_documents: tuple[str, ...] = Field(
+        (), description="Entries whose documents are all valid; then none of `documents` is."
+    )
+    test_documents: tuple[str, ...] = Field(
+        (), description="Entries whose documents are all test; then none of `documents` is."
+    )
+    valid_fraction: float = Field(
+        0.05, gt=0, le=0.4, description="Share of `documents` for valid, if it has no entries."
+    )
+    test_fraction: float = Field(
+        0.05, gt=0, le=0.4, description="Share of `documents` for test, if it has no entries."
+    )
+    text_field: str = Field(
+        "text", min_length=1, description="Field or column that holds a record's text."
+    )
+    id_field: str = Field(
+        "id",
+        min_length=1,
+        description="Field or column that holds a record's id, unique within a split. A record "
+        "without one is called `<file>#<record number>`. Pieces of one work share the id before "
+        "`#` and always the split.",
+    )
+    part_characters: int = Field(
+        8_000_000,
+        ge=1,
+        description="Most characters of text in one part, the unit of tokenisation (a single "
+        "longer document makes a part of its own).",
+    )

@@ -1,0 +1,158 @@
+"""corpus: documents from anywhere become Parquet parts, split, each record kept or listed."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from memdec_core.corpus_config import CorpusConfig
+from memdec_core.document_split import SPLITS, split_by_name
+from memdec_core.errors import UserError
+from storage.corpus_parquet import CorpusWriter
+from storage.document_files import SourceError
+from storage.document_readers import read_documents
+from storage.document_records import Document, Fields, Reject
+from storage.document_sources import FileSource, Source, resolve_sources
+from storage.duplicate_index import DuplicateIndex
+from storage.source_digests import source_digest
+from tasks.corpus_counts import CorpusCounts
+from tasks.shard_run import ShardRun
+
+_FIELDS = {"train": "documents", "valid": "valid_documents", "test": "test_documents"}
+# Of a text that occurs in several splits the held-out one is kept, so that none leaks into train.
+_READING_ORDER = ("test", "valid", "train")
+_REPORT_EVERY = 1000  # records
+
+
+def corpus_identity(config: CorpusConfig) -> dict[str, JsonValue]:
+    """What the corpus depends on, without a path: names and digests of all that is read.
+
+    Args:
+        config: The corpus's configuration.
+
+    Raises:
+        UserError: An entry names nothing, or what it names cannot be read.
+    """
+    with _user_errors():
+        contents: dict[str, JsonValue] = {
+            role: [[name, digest] for name, digest in sorted(map(_named_digest, sources))]
+            for role, sources in _resolve(config).items()
+        }
+    valid_share, test_share = _shares(config)
+    return {
+        "contents": contents,
+        "valid_share": valid_share,
+        "test_share": test_share,
+        "text_field": config.text_field,
+        "id_field": config.id_field,
+        "part_characters": config.part_characters,
+    }
+
+
+def build_corpus_shard(run: ShardRun) -> dict[str, JsonValue]:
+    """Reads every source, splits, drops duplicates and writes the parts and the rejects.
+
+    Args:
+        run: The corpus's one shard.
+
+    Returns:
+        The corpus's figures: records in, kept, rejected (also by reason), duplicates among those,
+        documents and characters per split. A file that is rejected whole counts as one record.
+
+    Raises:
+        UserError: An entry names nothing, a split is empty, or documents changed meanwhile.
+    """
+    config = CorpusConfig.model_validate(run.job.config["corpus"])
+    counts = CorpusCounts()
+    with (
+        _user_errors(),
+        tempfile.TemporaryDirectory(prefix="memdec-corpus-") as temporary,
+        closing(DuplicateIndex(Path(temporary) / "seen.sqlite")) as seen,
+        CorpusWriter(run.writer.folder, config.part_characters) as writer,
+    ):
+        for split, record in _split_records(config, run, counts):
+            outcome = record
+            if isinstance(record, Document):
+                outcome = seen.add(split, record) or record
+            if isinstance(outcome, Reject):
+                writer.reject(outcome)
+                counts.reject(outcome)
+            else:
+                writer.add(split, outcome)
+                counts.add(split, outcome)
+    _require_every_split(config, counts)
+    if run.job.identity != corpus_identity(config):
+        raise UserError(
+            "config.corpus: documents changed since the run was planned; run again, "
+            "and let nothing write to them meanwhile"
+        )
+    return counts.figures()
+
+
+def _split_records(
+    config: CorpusConfig, run: ShardRun, counts: CorpusCounts
+) -> Iterator[tuple[str, Document | Reject]]:
+    """Yields every record with its split (a reject's split has no meaning)."""
+    sources = _resolve(config)
+    total = sum(_size(source) for found in sources.values() for source in found)
+    fields = Fields(config.text_field, config.id_field)
+    valid_share, test_share = _shares(config)
+    done = 0
+    for role in _READING_ORDER:
+        for source in sources[role]:
+            for record in read_documents(source, fields):
+                if isinstance(record, Document) and role == "train":
+                    yield split_by_name(record.work, valid_share, test_share), record
+                else:
+                    yield role, record
+                if counts.records % _REPORT_EVERY == 0:
+                    run.report(done / total, f"{counts.records:,} records")
+            done += _size(source)
+            run.report(done / total, f"{counts.records:,} records")
+
+
+def _named_digest(source: Source) -> tuple[str, str]:
+    return source.name, source_digest(source)
+
+
+def _resolve(config: CorpusConfig) -> dict[str, list[Source]]:
+    entries: dict[str, Sequence[str]] = {
+        role: getattr(config, name) for role, name in _FIELDS.items()
+    }
+    return resolve_sources(entries, {role: f"config.corpus.{_FIELDS[role]}" for role in entries})
+
+
+def _shares(config: CorpusConfig) -> tuple[float, float]:
+    """Shares of `documents` that go to valid and to test: none where they have entries."""
+    return (
+        0.0 if config.valid_documents else config.valid_fraction,
+        0.0 if config.test_documents else config.test_fraction,
+    )
+
+
+def _size(source: Source) -> int:
+    """A source's share of the progress, in bytes where they are known."""
+    return max(1, source.path.stat().st_size) if isinstance(source, FileSource) else 1 << 20
+
+
+@contextmanager
+def _user_errors() -> Iterator[None]:
+    try:
+        yield
+    except SourceError as error:
+        raise UserError(str(error)) from error
+
+
+def _require_every_split(config: CorpusConfig, counts: CorpusCounts) -> None:
+    empty = [split for split in SPLITS if not counts.documents[split]]
+    if not empty:
+        return
+    split = empty[0]
+    if split == "train" or getattr(config, _FIELDS[split]):
+        place, remedy = _FIELDS[split], "add documents, or mend those that were rejected"
+    else:
+        place = f"{split}_fraction"
+        remedy = f"raise it, add documents, or name files in config.corpus.{_FIELDS[split]}"
+    raise UserError(f"config.corpus.{place}: no document for {split}: {counts}; {remedy}")

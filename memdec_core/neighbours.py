@@ -1,0 +1,147 @@
+"""Neighbour lists: their form, their order, their exact distances.
+
+Shapes: Q queries, C candidates per query, K neighbours per query, N rows of the datastore, D width.
+"""
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from memdec_core.compiled_kernel import kernel
+
+MASKED = np.int64(-1)
+
+
+class Neighbours(NamedTuple):
+    """The nearest rows of each query, nearest first, equal distances by row.
+
+    Attributes:
+        ids_QK: Rows of the datastore, int64; -1 fills the end of a list that is short.
+        distances_QK: Squared L2 distances, float32; infinite where the id is -1.
+    """
+
+    ids_QK: NDArray[np.int64]
+    distances_QK: NDArray[np.float32]
+
+
+def count_found(neighbours: Neighbours) -> NDArray[np.int64]:
+    """Real neighbours in each list, without the filling."""
+    found_Q: NDArray[np.int64] = (neighbours.ids_QK >= 0).sum(axis=1, dtype=np.int64)
+    return found_Q
+
+
+def mask_candidates(
+    ids_QC: NDArray[np.int64], distances_QC: NDArray[np.float32], excluded_Q2: NDArray[np.int64]
+) -> None:
+    """Strikes out, in place, what must not count: excluded rows and FAISS's -1.
+
+    Args:
+        ids_QC: Candidate rows.
+        distances_QC: Their distances.
+        excluded_Q2: First excluded row and the end of the excluded rows, per query.
+    """
+    struck_QC = (ids_QC >= excluded_Q2[:, :1]) & (ids_QC < excluded_Q2[:, 1:])
+    struck_QC |= ids_QC < 0
+    ids_QC[struck_QC] = MASKED
+    distances_QC[struck_QC] = np.inf
+
+
+def nearest(ids_QC: NDArray[np.int64], distances_QC: NDArray[np.float32], k: int) -> Neighbours:
+    """Sorts candidates by distance, then row, and keeps the first `k`.
+
+    Distance and row travel in one 64-bit word: a float32 that is not negative orders like its
+    bits, so that a plain integer sort breaks ties by row, always in the same way.
+
+    Args:
+        ids_QC: Candidate rows below 2**32 - 1, or -1.
+        distances_QC: Squared distances, at least 0, infinite where the id is -1.
+        k: Length of the lists; they are filled with -1 when there are fewer candidates.
+    """
+    words_QC = np.maximum(distances_QC, np.float32(0)).view(np.uint32).astype(np.uint64)
+    words_QC <<= np.uint64(32)
+    words_QC |= ids_QC.astype(np.uint32)  # -1 becomes the largest row, hence sorts last
+    if words_QC.shape[1] > k:
+        words_QC = np.partition(words_QC, k - 1, axis=1)[:, :k]
+    words_QC.sort(axis=1)
+    distances_QK = (words_QC >> np.uint64(32)).astype(np.uint32).view(np.float32)
+    ids_QK = (words_QC & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    ids_QK[np.isinf(distances_QK)] = MASKED
+    missing = k - ids_QK.shape[1]
+    if missing > 0:
+        ids_QK = np.pad(ids_QK, ((0, 0), (0, missing)), constant_values=MASKED)
+        distances_QK = np.pad(distances_QK, ((0, 0), (0, missing)), constant_values=np.inf)
+    return Neighbours(ids_QK, distances_QK)
+
+
+def true_distances(
+    queries_QD: NDArray[np.float32],
+    keys_ND: NDArray[np.float16] | NDArray[np.float32],
+    ids_QC: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Squared L2 distances as a sum of squared differences, without the loss of |q|² - 2qk + |k|².
+
+    Args:
+        queries_QD: Queries.
+        keys_ND: True keys by row, in memory or memory-mapped.
+        ids_QC: Rows to compare with each query, or -1.
+
+    Returns:
+        Distances of the same shape as `ids_QC`, infinite where the id is -1.
+    """
+    out_QC = np.empty(ids_QC.shape, np.float32)
+    if keys_ND.dtype == np.float16:
+        _half_distances(queries_QD, keys_ND.view(np.uint16), ids_QC, out_QC)
+    else:
+        _single_distances(queries_QD, keys_ND.view(np.float32), ids_QC, out_QC)
+    return out_QC
+
+
+@kernel(parallel=True)
+def _single_distances(
+    queries_QD: NDArray[np.float32],
+    keys_ND: NDArray[np.float32],
+    ids_QC: NDArray[np.int64],
+    out_QC: NDArray[np.float32],
+) -> None:
+    for query in numba.prange(ids_QC.shape[0]):
+        for column in range(ids_QC.shape[1]):
+            row = ids_QC[query, column]
+            if row < 0:
+                out_QC[query, column] = np.inf
+                continue
+            total = np.float32(0)
+            for d in range(queries_QD.shape[1]):
+                difference = queries_QD[query, d] - keys_ND[row, d]
+                total += difference * difference
+            out_QC[query, column] = total
+
+
+@kernel(parallel=True)
+def _half_distances(
+    queries_QD: NDArray[np.float32],
+    bits_ND: NDArray[np.uint16],
+    ids_QC: NDArray[np.int64],
+    out_QC: NDArray[np.float32],
+) -> None:
+    """As `_single_distances` on float16 bits, which compiled code must widen by itself.
+
+    Exponent and fraction shift into a float32 that is 2**112 too small; a product mends that and
+    holds for subnormal numbers too. Keys are finite (checked where they are written).
+    """
+    for query in numba.prange(ids_QC.shape[0]):
+        for column in range(ids_QC.shape[1]):
+            row = ids_QC[query, column]
+            if row < 0:
+                out_QC[query, column] = np.inf
+                continue
+            total = np.float32(0)
+            for d in range(queries_QD.shape[1]):
+                bits = np.uint32(bits_ND[row, d])
+                magnitude = (bits & np.uint32(0x7FFF)) << np.uint32(13)
+                sign = (bits & np.uint32(0x8000)) << np.uint32(16)
+                key = np.uint32(magnitude | sign).view(np.float32) * np.float32(2.0**112)
+                difference = queries_QD[query, d] - key
+                total += difference * difference
+            out_QC[query, column] = total

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memdec_core.neighbours import count_found, mask_candidates, nearest, true_distances
+from tests.oracles_knn import all_distances
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.sampled_from([0.0, 0.5, 1.0, 3e-8, 7e20]), st.integers(0, 2**32 - 2)),
+            min_size=5,
+            max_size=5,
+            unique_by=lambda pair: pair[1],
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.integers(1, 7),
+)
+def test_nearest_sorts_by_distance_then_row_and_fills_with_minus_one(
+    rows: list[list[tuple[float, int]]], k: int
+) -> None:
+    distances = np.array([[d for d, _ in row] for row in rows], np.float32)
+    ids = np.array([[i for _, i in row] for row in rows], np.int64)
+    found = nearest(ids, distances, k)
+    for query in range(len(rows)):
+        expected = sorted(zip(distances[query].tolist(), ids[query].tolist(), strict=True))[:k]
+        filling = [(np.inf, -1)] * (k - len(expected))
+        got = list(
+            zip(found.distances_QK[query].tolist(), found.ids_QK[query].tolist(), strict=True)
+        )
+        assert got == expected + filling
+
+
+def test_masking_strikes_out_the_excluded_run_and_faiss_minus_one() -> None:
+    ids = np.array([[4, 5, 6, 7, -1], [0, 1, 2, 3, 9]], np.int64)
+    distances = np.ones((2, 5), np.float32)
+    mask_candidates(ids, distances, np.array([[5, 7], [0, 0]]))
+    assert ids.tolist() == [[4, -1, -1, 7, -1], [0, 1, 2, 3, 9]]
+    assert np.isinf(distances[0]).tolist() == [False, True, True, False, True]
+    assert count_found(nearest(ids, distances, 5)).tolist() == [2, 5]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_true_distances_match_float64_differences_even_for_large_norms(
+    dtype: type[np.floating],
+) -> None:
+    rng = np.random.default_rng(1)
+    keys = (rng.standard_normal((50, 33)) + 300).astype(dtype)
+    keys[3] = 6e-8  # subnormal in float16
+    queries = keys[:7].astype(np.float32)
+    ids = rng.integers(0, 50, (7, 11))
+    ids[2, 4] = -1
+    got = true_distances(queries, keys, ids)
+    expected = np.take_along_axis(all_distances(queries, keys), ids, axis=1)
+    expected[2, 4] = np.inf
+    np.testing.assert_allclose(got, expected, rtol=1e-6)

@@ -1,0 +1,87 @@
+"""Pictures as PNG bytes, the same bytes for the same numbers.
+
+Figures are drawn without pyplot: its global state and its choice of a window system belong to
+programs that show windows.
+"""
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from memdec_core.training_state import CurvePoint
+
+_COLOURS = {"loss": "#1f4e79", "kl": "#c55a11", "ce": "#548235"}
+_NAMES = {"loss": "loss", "kl": "KL(p_kNN ‖ p_mem)", "ce": "cross-entropy"}
+_SERIES_COLOURS = ("#1f4e79", "#c55a11", "#548235", "#7f3f98", "#a61c3c", "#5f5f5f")
+
+
+def loss_curves_png(curve: Sequence[CurvePoint], best_step: int | None = None) -> bytes:
+    """Losses by step: training as thin lines, validation as lines with dots.
+
+    Args:
+        curve: Points of `train` and `valid`; KL is drawn where it was measured.
+        best_step: Step of the weights that were kept, marked.
+    """
+    figure, axes = _new_figure()
+    measured = ["loss", "kl", "ce"] if any(p.kl is not None for p in curve) else ["loss"]
+    for name in measured:
+        for split in ("train", "valid"):
+            points = [(p.step, getattr(p, name)) for p in curve if p.split == split]
+            points = [(step, value) for step, value in points if value is not None]
+            if not points:
+                continue
+            steps, values = zip(*points, strict=True)
+            axes.plot(
+                steps,
+                values,
+                color=_COLOURS[name],
+                linewidth=1.8 if split == "valid" else 0.9,
+                alpha=1.0 if split == "valid" else 0.55,
+                marker="o" if split == "valid" else None,
+                markersize=3.5,
+                label=f"{_NAMES[name]}, {split}",
+            )
+    if best_step is not None:
+        axes.axvline(best_step, color="#5f5f5f", linewidth=0.9, linestyle=":", label="kept weights")
+    return _finish(figure, axes, "optimiser steps", "nats per token")
+
+
+def alpha_curve_png(perplexity: Mapping[str, Mapping[float, float]]) -> bytes:
+    """Validation perplexity by α, one line per base model, each minimum marked.
+
+    Args:
+        perplexity: By name of the base model: perplexity by α.
+    """
+    figure, axes = _new_figure()
+    for index, (name, by_alpha) in enumerate(perplexity.items()):
+        colour = _SERIES_COLOURS[index % len(_SERIES_COLOURS)]
+        alphas = sorted(by_alpha)
+        best = min(alphas, key=lambda alpha: by_alpha[alpha])
+        label = f"{name}: α = {best:g}, perplexity {by_alpha[best]:.2f}"
+        values = [by_alpha[alpha] for alpha in alphas]
+        axes.plot(alphas, values, color=colour, linewidth=1.6, label=label)
+        axes.plot([best], [by_alpha[best]], color=colour, marker="o", markersize=6)
+    return _finish(figure, axes, "α (weight of the memory)", "perplexity, validation")
+
+
+def _new_figure() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(7.2, 4.2), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.add_subplot()
+
+
+def _finish(figure: Figure, axes: Axes, x_label: str, y_label: str) -> bytes:
+    """Labels, light grid, legend; PNG without dates or versions in its metadata."""
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(color="#d9d9d9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    if axes.lines:
+        axes.legend(frameon=False, fontsize=8)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

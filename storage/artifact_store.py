@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from storage.artifact_ref import ArtifactRef
-from storage.leases import awaited_lease
+from storage.leases import describe_holder, lease_to_delete
 from storage.manifest import (
     Manifest,
     ManifestDraft,
@@ -31,7 +31,7 @@ from storage.object_root import ObjectRoot
 from storage.root_urls import open_root
 from storage.scratch import Scratch
 from storage.shard_files import ShardReader, ShardWriter
-from storage.store_errors import MissingArtifact, StorageError
+from storage.store_errors import ArtifactInUse, MissingArtifact, StorageError
 from storage.store_layout import (
     ARTIFACTS,
     artifact_key,
@@ -141,9 +141,17 @@ class Store:
     def discard(self, ref: ArtifactRef) -> None:
         """Deletes an artifact, or what there is of an unfinished one, to build it anew.
 
-        Waits for a running build to end. A crash half-way leaves files that no record names.
+        A crash half-way leaves files that no record names.
+
+        Raises:
+            ArtifactInUse: Another run is building it.
         """
-        with awaited_lease(self.root, ref, lambda: False, _logger.info):
+        with lease_to_delete(self.root, ref) as ours:
+            if not ours:
+                raise ArtifactInUse(
+                    f"{self.url}: cannot discard {ref}, {describe_holder(self.root, ref)}; "
+                    "wait for that run or stop it"
+                )
             self.root.delete_tree(commits_key(ref))
             self.root.delete([manifest_key(ref)])
             self.delete_files(ref)

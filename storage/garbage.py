@@ -7,7 +7,7 @@ from typing import NamedTuple
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.holdings import store_clock
-from storage.leases import is_leased, lease
+from storage.leases import is_leased, lease_to_delete
 from storage.object_root import StoredObject
 from storage.pins import dead_pins, live_pins
 from storage.refs import pipelines, read_history
@@ -111,7 +111,7 @@ def _is_over(ref: ArtifactRef, objects: list[StoredObject], now: Clock) -> bool:
 def _delete_artifact(store: Store, ref: ArtifactRef, keep: int, now: Clock) -> bool:
     """Deletes an artifact unless a run has come to need it; manifest first, then data."""
     root = store.root
-    with lease(root, ref) as ours:
+    with lease_to_delete(root, ref) as ours:
         if not ours:
             return False
         root.delete_tree(commits_key(ref))

@@ -130,8 +130,7 @@ def beating(root: ObjectRoot, key: str, record: Holding) -> Iterator[None]:
 def _beat(root: ObjectRoot, key: str, data: bytes, stop: threading.Event) -> None:
     while not stop.wait(BEAT_SECONDS):
         try:
-            if root.read(key) != data:
+            if not root.refresh(key, data):
                 return
-            root.replace(key, data)
         except StorageError as error:
             _logger.warning("could not refresh %s: %s", key, error)

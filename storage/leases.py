@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from storage.artifact_ref import ArtifactRef
 from storage.holdings import Holding, beating, is_live, read_holding, store_clock
 from storage.object_root import ObjectRoot
-from storage.store_errors import StorageError
+from storage.store_errors import StorageError, StoreFull
 from storage.store_layout import lease_key
 
 _FIRST_POLL_SECONDS = 0.5
@@ -30,12 +30,19 @@ def is_leased(root: ObjectRoot, ref: ArtifactRef, now: Callable[[], float]) -> b
 
 
 @contextmanager
-def lease(root: ObjectRoot, ref: ArtifactRef) -> Iterator[bool]:
-    """Holds the lease for the block if it is free; yields whether it is."""
+def lease_to_delete(root: ObjectRoot, ref: ArtifactRef) -> Iterator[bool]:
+    """Keeps builders away for the block; yields False while one is at work.
+
+    A full store has no room for a lease, but deleting must go on; nobody can build there anyway.
+    """
     holding = Holding()
-    key = _try_to_take(root, ref, holding, store_clock(root))
+    try:
+        key = _try_to_take(root, ref, holding, store_clock(root))
+        full = False
+    except StoreFull:
+        key, full = None, True
     if key is None:
-        yield False
+        yield full
         return
     with _held(root, ref, key, holding):
         yield True
@@ -64,7 +71,7 @@ def awaited_lease(
                 yield holding
             return
         if on_wait:
-            on_wait(f"waiting for {ref}, {_describe_holder(root, ref)}")
+            on_wait(f"waiting for {ref}, {describe_holder(root, ref)}")
             on_wait = None
         time.sleep(pause)
         pause = min(1.5 * pause, _LONGEST_POLL_SECONDS)
@@ -97,7 +104,8 @@ def _held(root: ObjectRoot, ref: ArtifactRef, key: str, holding: Holding) -> Ite
             _logger.warning("could not release %s, it runs out by itself: %s", key, error)
 
 
-def _describe_holder(root: ObjectRoot, ref: ArtifactRef) -> str:
+def describe_holder(root: ObjectRoot, ref: ArtifactRef) -> str:
+    """Who builds an artifact, as a clause for messages."""
     leases = root.scan(lease_key(ref))
     holding = read_holding(root, leases[-1].key) if leases else None
     if holding is None:

@@ -40,6 +40,10 @@ class MissingArtifact(StorageError):
     """An artifact, or a file of it, is not in the store."""
 
 
+class ArtifactInUse(StorageError):
+    """An artifact cannot be deleted while a run builds it."""
+
+
 class DamagedArtifact(StorageError):
     """Bytes in the store are not the bytes that were written."""
 

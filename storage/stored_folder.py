@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import weakref
 from pathlib import Path
 
 from storage.fingerprint import digest_file
@@ -52,7 +53,9 @@ class FolderDraft:
                 make_folder(self.folder)
             else:
                 self.folder = Path(tempfile.mkdtemp(prefix="memdec-"))
-            self._inode = self.folder.stat().st_ino
+            # kept open, so that no other folder can come to the same inode
+            self._handle = os.open(self.folder, os.O_RDONLY)
+            weakref.finalize(self, os.close, self._handle)
 
     def finish(self) -> list[FileEntry]:
         """Makes the files durable in the store and returns their entries.
@@ -65,7 +68,7 @@ class FolderDraft:
             try:
                 entries = list_files(self.folder)
                 self._publish(entries)
-                intact = self.folder.stat().st_ino == self._inode
+                intact = os.path.samestat(self.folder.stat(), os.fstat(self._handle))
             except (FileNotFoundError, MissingSource):
                 intact = False
         if not intact:

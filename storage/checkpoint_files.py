@@ -31,8 +31,11 @@ class CheckpointFiles:
 
         def fill(folder: Path) -> None:
             # safetensors writes buffers as they lie in memory, whatever their strides
-            whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-            save_file(whole, folder / _ARRAYS)
+            rowwise = {
+                name: array if array.flags.c_contiguous else array.copy(order="C")
+                for name, array in arrays.items()
+            }
+            save_file(rowwise, folder / _ARRAYS)
             (folder / _FACTS).write_text(json.dumps(facts, allow_nan=False), encoding="utf-8")
 
         self._scratch.save(f"step-{step:012d}", fill)

@@ -1,0 +1,99 @@
+"""memory: a student learns to give p_kNN without the datastore."""
+
+from pydantic import JsonValue
+from transformers import PreTrainedModel
+
+from memdec_core.batch_loss import Objective
+from memdec_core.errors import UserError
+from memdec_core.model_loading import context_length, load_model, load_tokenizer, resolve_device
+from memdec_core.tokenizer_match import real_vocab_size
+from memdec_core.trainer import train
+from memdec_core.training import MemoryConfig
+from memdec_core.training_batches import EpochBatches, WindowData, validation_batches
+from memdec_core.windows import WindowConfig, make_windows, n_rows
+from storage.checkpoint_files import CheckpointFiles
+from storage.target_parquet import TargetReader
+from storage.token_shards import TokenReader
+from tasks.shard_run import ShardRun
+from tasks.trained_model import write_trained_model
+
+# Enough to choose between checkpoints: the loss of 65,536 tokens varies by about a hundredth.
+VALIDATION_TOKENS = 65_536
+VALIDATION_BATCH_TOKENS = 8192
+
+
+def train_memory_shard(run: ShardRun) -> dict[str, JsonValue]:
+    """Trains the student on the targets of the train split, watching those of the valid split.
+
+    Continues from its last checkpoint if it was killed.
+
+    Args:
+        run: Shard `all`; config sections `memory` and `windows`; inputs tokens, targets, student.
+
+    Returns:
+        Steps, positions trained on, parameters, losses and the step of the weights kept.
+
+    Raises:
+        UserError: Tokens, targets and student do not fit together, or the loss diverges.
+    """
+    config = MemoryConfig.model_validate(run.job.config["memory"])
+    windows = _training_windows(config, WindowConfig.model_validate(run.job.config["windows"]))
+    folder = run.store.readers(run.job.inputs["student"])["all"].folder()
+    tokenizer = load_tokenizer(folder)
+    model = load_model(folder, resolve_device(run.settings.device))
+    _check_context(model, windows)
+    vocab_size = real_vocab_size(tokenizer)
+    training = _read_split(run, "train", windows, vocab_size)
+    validation = _read_split(run, "valid", windows, vocab_size)
+    result = train(
+        model,
+        EpochBatches(training, config),
+        config,
+        objective=Objective(config.beta, vocab_size, config.precision),
+        validate=lambda: validation_batches(
+            validation, max(1, VALIDATION_TOKENS // windows.length), VALIDATION_BATCH_TOKENS
+        ),
+        checkpoints=CheckpointFiles(run.store.scratch(run.job.ref)),
+        report=run.report,
+    )
+    return write_trained_model(run.writer.folder, model, tokenizer, result)
+
+
+def _training_windows(config: MemoryConfig, windows: WindowConfig) -> WindowConfig:
+    """The windows of training: as long as those of the targets, but usually with less overlap."""
+    stride = config.training_stride or windows.length - 1
+    if stride >= windows.length:
+        raise UserError(
+            f"config.memory.training_stride: {stride} must be smaller than config.windows.length "
+            f"({windows.length}); leave it unset for the smallest overlap"
+        )
+    return windows.model_copy(update={"stride": stride})
+
+
+def _check_context(model: PreTrainedModel, windows: WindowConfig) -> None:
+    longest = context_length(model.config)
+    if longest is not None and windows.length > longest:
+        raise UserError(
+            f"config.windows.length: {windows.length} tokens, but the student sees at most "
+            f"{longest}; shorten the windows or choose another student"
+        )
+
+
+def _read_split(run: ShardRun, split: str, windows: WindowConfig, vocab_size: int) -> WindowData:
+    """One split with its targets; nothing is read yet but document offsets."""
+    tokens = TokenReader(run.store.readers(run.job.inputs["tokens"]), split)
+    targets = TargetReader(run.store.readers(run.job.inputs["targets"]), split)
+    positions = n_rows(tokens.offsets_D1, windows.scope)
+    if positions != targets.n_rows:
+        raise UserError(
+            f"targets: {targets.n_rows} rows in the {split} split, but its tokens have "
+            f"{positions} positions with scope {windows.scope}; build the targets from the same "
+            "tokens and config.windows.scope"
+        )
+    return WindowData(
+        make_windows(tokens.offsets_D1, windows),
+        tokens.read,
+        targets.read,
+        targets.group_starts,
+        vocab_size,
+    )

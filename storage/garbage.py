@@ -33,12 +33,12 @@ class Garbage(NamedTuple):
     Attributes:
         artifacts: Whole artifacts, finished or not.
         leftovers: Keys of what dead builders left beside artifacts that stay, and of dead records.
-        bytes_freed: Size of all that.
+        bytes: Size of all that.
     """
 
     artifacts: list[ArtifactRef]
     leftovers: list[str]
-    bytes_freed: int
+    bytes: int
 
 
 def collect_garbage(
@@ -82,7 +82,7 @@ def collect_garbage(
 
 def _count(garbage: Garbage, objects: Iterable[StoredObject]) -> Garbage:
     freed = sum(listed.size for listed in objects)
-    return garbage._replace(bytes_freed=garbage.bytes_freed + freed)
+    return garbage._replace(bytes=garbage.bytes + freed)
 
 
 def _protected(store: Store, keep: int, now: Clock) -> set[ArtifactRef]:

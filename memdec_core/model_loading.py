@@ -256,4 +256,4 @@ def _load_config(folder: Path) -> PreTrainedConfig:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).strip().splitlines()[0].rstrip(".")
+    return (str(error) or type(error).__name__).strip().splitlines()[0].rstrip(".: ")

@@ -1,0 +1,113 @@
+"""base_model: a model folder or a hub model is copied, or a small model is pretrained."""
+
+from pathlib import Path
+
+from prefect import task
+from prefect.client.schemas.objects import State
+from pydantic import JsonValue
+
+from memdec_core.base_model_config import BaseModelConfig
+from memdec_core.errors import UserError
+from memdec_core.model_loading import (
+    complete_tokenizer,
+    describe_model,
+    load_tokenizer,
+)
+from memdec_core.tokenizer_match import real_vocab_size
+from storage.artifact_ref import ArtifactRef
+from storage.hub_model import copy_hub_model, hub_commit
+from storage.model_folder import copy_model_folder, model_folder_digest
+from tasks.pretrain_base_model import pretrain_shard
+from tasks.run_settings import RunSettings
+from tasks.shard_run import ShardRun
+from tasks.stage_job import StageJob
+from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+
+
+def base_model_identity(config: BaseModelConfig) -> dict[str, JsonValue]:
+    """What decides the model: a folder's content, a hub commit, or how it is pretrained.
+
+    A folder goes before a hub model of the same name. The general corpus of a pretrained model is
+    not part of this: it is an input artifact.
+
+    Raises:
+        UserError: A revision is given for a folder.
+        StorageError: There is no such folder or hub model, it is not complete, or the hub cannot be
+            reached.
+    """
+    if config.pretrain is not None:
+        return {"pretrain": config.pretrain.model_dump(mode="json", exclude={"corpus"})}
+    assert config.name is not None
+    folder = _local_folder(config.name)
+    if folder is None:
+        commit = hub_commit(config.name, config.revision)
+        return {"hub_model": config.name, "commit": commit}
+    if config.revision is not None:
+        raise UserError(
+            f"base_model.revision: {config.name} is a local folder, which has no revisions; "
+            "remove the setting, or give a hub id as base_model.name"
+        )
+    return {"folder_sha256": model_folder_digest(folder)}
+
+
+def build_base_model_shard(run: ShardRun) -> dict[str, JsonValue]:
+    """Copy or pretrain, as the configuration says.
+
+    Args:
+        run: Shard `all`; config section `base_model`.
+    """
+    if BaseModelConfig.model_validate(run.job.config["base_model"]).pretrain is not None:
+        return pretrain_shard(run)
+    return copy_base_model(run)
+
+
+def copy_base_model(run: ShardRun) -> dict[str, JsonValue]:
+    """Copy a model into the store, so that later runs need neither its folder nor the hub.
+
+    A fast tokenizer is saved with it when it has none. Weights are not loaded, only copied.
+
+    Args:
+        run: Shard `all`; config section `base_model` with a `name`, identity as
+            `base_model_identity` gave it when the run was planned.
+
+    Returns:
+        Architecture, parameters, layers, width, vocab_size, context_length and
+        tokenizer_vocab_size of the model.
+
+    Raises:
+        UserError: The folder changed since the plan, the tokenizer cannot be used, or the model is
+            no causal language model.
+        StorageError: The folder or hub model is not there or not complete.
+    """
+    config = BaseModelConfig.model_validate(run.job.config["base_model"])
+    identity, destination = run.job.identity, run.writer.folder
+    assert config.name is not None
+    run.report(0.0, f"copying {config.name}")
+    if "commit" in identity:
+        copy_hub_model(config.name, str(identity["commit"]), destination)
+    else:
+        copy_model_folder(Path(config.name).expanduser(), destination)
+        if model_folder_digest(destination) != identity["folder_sha256"]:
+            raise UserError(
+                f"base_model.name: {config.name} changed since the run was planned; let nothing "
+                "write to the folder and run again"
+            )
+    try:
+        complete_tokenizer(destination)
+        tokenizer_vocab_size = real_vocab_size(load_tokenizer(destination))
+        return {**describe_model(destination), "tokenizer_vocab_size": tokenizer_vocab_size}
+    except UserError as error:  # which names the copy
+        raise UserError(f"base_model.name: {config.name}: {error}") from error
+
+
+def _local_folder(name: str) -> Path | None:
+    """The folder a name means, None if it can only be a hub id."""
+    path = Path(name).expanduser()
+    looks_local = path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
+    return path if looks_local or path.is_dir() else None
+
+
+@task(**STAGE_TASK)
+def build_base_model(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
+    """Copies the base model into the store, or pretrains one."""
+    return run_stage(job, settings, StageWork(build_base_model_shard))

@@ -1,0 +1,172 @@
+"""Model folders load exactly, and what is wrong with one is said before anything is computed."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from memdec_core.base_model_config import PretrainConfig
+from memdec_core.corpus_config import CorpusConfig
+from memdec_core.errors import UserError
+from memdec_core.model_loading import (
+    complete_tokenizer,
+    describe_model,
+    load_model,
+    load_tokenizer,
+    new_model,
+    resolve_device,
+)
+from memdec_core.tokenizer_match import explain_difference
+from tests.tiny_models import TEXTS, tiny_model, tiny_model_folder, tiny_tokenizer
+
+CORPUS = CorpusConfig(documents=("docstrings:stdlib",))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tiny_model_folder(tmp_path)
+
+
+def edit_json(path: Path, **values: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "qwen2", "qwen3", "llama"])
+def test_a_saved_model_loads_with_the_same_logits(architecture: str, tmp_path: Path) -> None:
+    loaded = load_model(tiny_model_folder(tmp_path, architecture, seed=3))
+    assert not loaded.training
+    ids = torch.arange(20)[None]
+    with torch.no_grad():
+        expected = tiny_model(architecture, seed=3)(ids).logits
+        torch.testing.assert_close(loaded(ids).logits, expected, rtol=0, atol=0)
+
+
+def test_weights_take_the_wanted_type(folder: Path) -> None:
+    model = load_model(folder, "cpu", torch.bfloat16)
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "qwen2", "qwen3", "llama"])
+def test_the_tokenizer_is_that_of_tokenizer_json_whatever_the_model(
+    architecture: str, tmp_path: Path
+) -> None:
+    # AutoTokenizer gives a qwen2 model Qwen2's normaliser and pre-tokeniser instead
+    loaded = load_tokenizer(tiny_model_folder(tmp_path, architecture))
+    assert explain_difference(loaded, tiny_tokenizer()) is None
+
+
+def cut_in_half(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+BROKEN: list[tuple[Callable[[Path], Any], str]] = [
+    (lambda f: (f / "config.json").unlink(), "config.json is missing"),
+    (lambda f: (f / "config.json").write_text("{"), "not a valid JSON"),
+    (lambda f: edit_json(f / "config.json", model_type="unheard-of"), "not a model that transf"),
+    (lambda f: edit_json(f / "config.json", model_type="t5"), "causal language model"),
+    (lambda f: (f / "model.safetensors").unlink(), "no file named model.safetensors"),
+    (lambda f: cut_in_half(f / "model.safetensors"), "cannot be loaded"),
+    (lambda f: edit_json(f / "config.json", n_layer=3), "lack 12 tensors .* transformer.h.2"),
+    (lambda f: edit_json(f / "config.json", n_embd=64), "28 tensors do not have the shape"),
+]
+
+
+@pytest.mark.parametrize(("damage", "words"), BROKEN)
+def test_a_broken_model_folder_is_refused_with_what_is_wrong(
+    damage: Callable[[Path], Any], words: str, folder: Path
+) -> None:
+    damage(folder)
+    with pytest.raises(UserError, match=words) as caught:
+        load_model(folder)
+    assert str(folder) in str(caught.value)
+
+
+def test_a_tokenizer_that_is_missing_or_broken_is_refused(folder: Path) -> None:
+    cut_in_half(folder / "tokenizer.json")
+    with pytest.raises(UserError, match="cannot be read as a tokenizer"):
+        load_tokenizer(folder)
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match=re.escape("tokenizer.json is missing")):
+        load_tokenizer(folder)
+
+
+def test_vocabulary_and_merges_files_become_a_fast_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer_config.json").unlink()
+    tiny_tokenizer().backend_tokenizer.model.save(str(folder))
+    complete_tokenizer(folder)
+    loaded = load_tokenizer(folder)
+    assert loaded.eos_token_id == 0
+    for text in TEXTS:
+        assert loaded(text)["input_ids"] == tiny_tokenizer()(text)["input_ids"]
+
+
+def test_an_end_of_sequence_token_that_only_the_model_knows_is_noted(folder: Path) -> None:
+    PreTrainedTokenizerFast(tokenizer_object=tiny_tokenizer().backend_tokenizer).save_pretrained(
+        folder
+    )
+    assert load_tokenizer(folder).eos_token_id is None
+    complete_tokenizer(folder)
+    assert load_tokenizer(folder).eos_token_id == 0
+
+
+def test_a_whole_tokenizer_is_left_untouched(folder: Path) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    complete_tokenizer(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(folder: Path) -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens(["<one>"])
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(UserError, match="401 tokens and the model only 400"):
+        complete_tokenizer(folder)
+
+
+def test_a_folder_without_any_tokenizer_cannot_be_completed(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match="cannot be made from the other files"):
+        complete_tokenizer(folder)
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "qwen3", "llama"])
+def test_a_new_model_follows_its_configuration_and_seed(architecture: str, tmp_path: Path) -> None:
+    config = PretrainConfig(
+        corpus=CORPUS, architecture=architecture, layers=2, width=32, heads=2, context_length=64
+    )
+    before = torch.random.get_rng_state()
+    one, same = new_model(config, 300, 0), new_model(config, 300, 0)
+    other = new_model(config.model_copy(update={"seed": 1}), 300, 0)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    weights = one.get_input_embeddings().weight
+    assert torch.equal(weights, same.get_input_embeddings().weight)
+    assert not torch.equal(weights, other.get_input_embeddings().weight)
+    assert one.get_output_embeddings().weight is weights
+    one.save_pretrained(tmp_path)
+    described = describe_model(tmp_path)
+    assert described == {
+        "architecture": architecture,
+        "parameters": one.num_parameters(),
+        "layers": 2,
+        "width": 32,
+        "vocab_size": 300,
+        "context_length": 64,
+    }
+    assert load_model(tmp_path)(torch.arange(64)[None]).logits.shape == (1, 64, 300)
+
+
+def test_auto_means_the_processor_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert resolve_device("cpu") == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto") == torch.device("cpu")
+    with pytest.raises(UserError, match="`cuda` is set"):
+        resolve_device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolve_device("auto") == resolve_device("cuda") == torch.device("cuda")

@@ -1,6 +1,11 @@
-"""Stores of both kinds, so that each protocol test runs on a folder and on an object store."""
+"""Stores of every kind, so that each protocol test runs on folders and on object stores.
 
+Tests on a real S3 server need `MEMDEC_TEST_S3=s3://bucket` and the usual `AWS_…` variables.
+"""
+
+import os
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from obstore.store import MemoryStore
@@ -9,12 +14,30 @@ from storage.artifact_store import Store
 from storage.object_root import ObjectRoot
 
 
-@pytest.fixture(params=["folder", "objects"])
+@pytest.fixture(params=["folder", "objects", "s3"])
 def any_store(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Store:
-    """An empty store: a folder, or objects in memory that take every path S3 takes."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    if request.param == "folder":
+    """An empty store: a folder, objects in memory that take every path S3 takes, or S3."""
+    if request.param == "objects":
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        return Store(ObjectRoot(f"memory:/{tmp_path}", MemoryStore(), None))
+    return _shared_store(request.param, tmp_path, monkeypatch)
+
+
+@pytest.fixture(params=["folder", "s3"])
+def shared_store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Store:
+    """An empty store that several processes can open."""
+    return _shared_store(request.param, tmp_path, monkeypatch)
+
+
+def _shared_store(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    if kind == "folder":
         return Store.open(str(tmp_path / "store"))
-    return Store(ObjectRoot(f"memory:/{tmp_path}", MemoryStore(), None))
+    bucket = os.environ.get("MEMDEC_TEST_S3")
+    if bucket is None:
+        pytest.skip("MEMDEC_TEST_S3 names no bucket")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return Store.open(f"{bucket}/{uuid4().hex}")

@@ -29,34 +29,36 @@ def assert_whole(store: Store) -> None:
             assert reader.read(f"part-{part}.txt").decode() == shard_text(shard, part)
 
 
-def test_four_racing_processes_build_once_and_publish_once(store: Store, tmp_path: Path) -> None:
+def test_four_racing_processes_build_once_and_publish_once(
+    shared_store: Store, tmp_path: Path
+) -> None:
     log = tmp_path / "log"
-    builders = [start_builder(store, log) for _ in range(4)]
+    builders = [start_builder(shared_store, log) for _ in range(4)]
     assert [builder.communicate()[0] for builder in builders] == [b"ready\n"] * 4
     assert [builder.returncode for builder in builders] == [0] * 4
     built = Counter(log.read_text().splitlines())
     assert built == Counter([f"built {shard}" for shard in SHARDS] + ["sealed"])
-    assert_whole(store)
+    assert_whole(shared_store)
 
 
 def test_builders_killed_at_any_instant_leave_only_whole_artifacts(
-    store: Store, tmp_path: Path
+    shared_store: Store, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
     log.touch()
     seed = time.time_ns() % 2**32
     instants = random.Random(seed)
     for kill in range(30):
-        with start_builder(store, log) as builder:
+        with start_builder(shared_store, log) as builder:
             assert builder.stdout is not None
             assert builder.stdout.readline() == b"ready\n"
             if kill < 8:
-                time.sleep(instants.uniform(0, 0.06))
+                time.sleep(instants.uniform(0, 0.12))
                 builder.kill()
             elif not builder.wait():
                 break
-        if store.manifest(REF):
-            assert_whole(store)
-    assert_whole(store)
+        if shared_store.manifest(REF):
+            assert_whole(shared_store)
+    assert_whole(shared_store)
     built = Counter(log.read_text().splitlines())
     assert max(built.values()) == 1, f"finished shards were built again (seed {seed}): {built}"

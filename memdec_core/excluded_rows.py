@@ -17,9 +17,8 @@ def excluded_nothing(n_queries: int) -> NDArray[np.int64]:
     return np.zeros((n_queries, 2), np.int64)
 
 
-def excluded_self(first_row: int, n_queries: int) -> NDArray[np.int64]:
-    """Ranges that strike out the own row of `n_queries` queries that begin at `first_row`."""
-    rows_Q = np.arange(first_row, first_row + n_queries, dtype=np.int64)
+def excluded_self(rows_Q: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Ranges that strike out each query's own row, shape (Q, 2)."""
     return np.stack([rows_Q, rows_Q + 1], axis=1)
 
 

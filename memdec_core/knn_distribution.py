@@ -5,6 +5,7 @@
 Shapes: Q positions, K neighbours, E entries of all positions together, N rows of the datastore.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -131,6 +132,28 @@ def sparse_rows(
     kept_offsets_Q1 = np.concatenate([[0], np.cumsum(kept_Q)])
     tail_mass_Q = 1 - _sum_rows(kept_offsets_Q1, probs_E.astype(np.float64))
     return SparseRows(kept_offsets_Q1, tokens_E[kept_E], probs_E, tail_mass_Q.astype(np.float32))
+
+
+def take_rows(rows: SparseRows, picked_S: NDArray[np.int64]) -> SparseRows:
+    """Copies some positions out of a block, in the order given."""
+    starts_S, stops_S = rows.offsets_Q1[picked_S], rows.offsets_Q1[picked_S + 1]
+    entries = [np.arange(a, b) for a, b in zip(starts_S, stops_S, strict=True)]
+    entries_E = np.concatenate([np.empty(0, np.int64), *entries])
+    offsets_S1 = np.concatenate([[0], np.cumsum(stops_S - starts_S)])
+    return SparseRows(
+        offsets_S1, rows.token_ids_E[entries_E], rows.probs_E[entries_E], rows.tail_mass_Q[picked_S]
+    )
+
+
+def join_rows(blocks: Sequence[SparseRows]) -> SparseRows:
+    """Puts blocks of positions one after the other."""
+    lengths_Q = np.concatenate([np.diff(block.offsets_Q1) for block in blocks])
+    return SparseRows(
+        np.concatenate([[0], np.cumsum(lengths_Q)]),
+        np.concatenate([block.token_ids_E for block in blocks]),
+        np.concatenate([block.probs_E for block in blocks]),
+        np.concatenate([block.tail_mass_Q for block in blocks]),
+    )
 
 
 _HALVES = np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float64)

@@ -28,7 +28,7 @@ def _rows(ranges: np.ndarray) -> list[set[int]]:
 
 
 def test_self_strikes_out_one_row_each_and_nothing_strikes_out_none() -> None:
-    assert _rows(excluded_self(7, 3)) == [{7}, {8}, {9}]
+    assert _rows(excluded_self(np.arange(7, 10))) == [{7}, {8}, {9}]
     assert _rows(excluded_nothing(2)) == [set(), set()]
 
 

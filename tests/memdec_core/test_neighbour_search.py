@@ -33,7 +33,7 @@ def _ranges(mode: str) -> np.ndarray:
     if mode == "nothing":
         return excluded_nothing(N)
     if mode == "self":
-        return excluded_self(0, N)
+        return excluded_self(np.arange(N))
     if mode == "neighbourhood":
         return np.stack([np.maximum(rows - 5, 0), np.minimum(rows + 6, N)], axis=1)
     document = rows // 300 * 300
@@ -76,7 +76,7 @@ def test_a_true_neighbour_is_not_lost_when_duplicates_push_the_own_row_down() ->
     index = faiss.IndexFlatL2(4)
     index.add(wide)
     store = Datastore(index, lambda: array_blocks(keys))
-    found = search_neighbours(store, wide, excluded_self(0, 60), 10)
+    found = search_neighbours(store, wide, excluded_self(np.arange(60)), 10)
     for row in range(60):
         assert row not in found.ids_QK[row]
         assert (found.distances_QK[row] == 0).all()
@@ -102,7 +102,7 @@ def test_lists_are_short_only_when_the_datastore_is_exhausted() -> None:
 def test_reranked_distances_are_exact_where_the_index_rounds() -> None:
     store = _datastore("IVF8,SQ8", nprobe=8)
     assert not has_exact_distances(store.index)
-    found = search_neighbours(store, WIDE, excluded_self(0, N), 30)
+    found = search_neighbours(store, WIDE, excluded_self(np.arange(N)), 30)
     rough, _ = store.index.search(WIDE, 30)
     expected = [[d for d, _ in row] for row in brute_neighbours(KEYS[:9], KEYS, 31, everything)]
     np.testing.assert_allclose(found.distances_QK[:9], np.array(expected)[:, 1:], rtol=1e-5)

@@ -1,0 +1,26 @@
+"""The datastore as search sees it: the index, and the true keys behind it."""
+
+from storage.embedding_zarr import EmbeddingReader
+
+from memdec_core.neighbour_search import KEY_BLOCK, Datastore
+from storage.faiss_file import open_index
+from storage.key_file import open_keys
+from storage.shard_files import ShardReader
+
+INDEX_FILE = "index.faiss"
+KEYS_FILE = "keys.npy"
+
+
+def open_datastore(index: ShardReader, embeddings: EmbeddingReader) -> Datastore:
+    """Opens a datastore for `memdec_core.neighbour_search.search_neighbours`.
+
+    Args:
+        index: The index artifact's one shard.
+        embeddings: The rows the index was built over, split train.
+    """
+    has_keys = KEYS_FILE in index.names()
+    return Datastore(
+        open_index(index.local_path(INDEX_FILE)),
+        lambda: embeddings.iter_keys(KEY_BLOCK),
+        open_keys(index.local_path(KEYS_FILE)) if has_keys else None,
+    )

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memdec_core.windows import END, FIRST, START
+
 DRAWS_AT_ONCE = 2**22
 
 
@@ -47,11 +49,11 @@ def cluster_starts(
     A split of a single document falls back to its windows. Positions count from the first window
     given, in the order of the windows.
     """
-    counts_W = windows_W4[:, 2] - windows_W4[:, 1]
+    counts_W = windows_W4[:, END] - windows_W4[:, FIRST]
     starts_W: NDArray[np.int64] = np.cumsum(counts_W) - counts_W
     if offsets_D1 is None:
         return starts_W
-    documents_W = np.searchsorted(offsets_D1, windows_W4[:, 0], side="right")
+    documents_W = np.searchsorted(offsets_D1, windows_W4[:, START], side="right")
     is_new_W = np.diff(documents_W, prepend=-1) != 0
     starts_D: NDArray[np.int64] = starts_W[is_new_W]
     return starts_D if len(starts_D) > 1 else starts_W

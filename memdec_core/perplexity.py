@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from memdec_core.language_model import LanguageModel, token_log_probs
+from memdec_core.window_batches import ranges
+from memdec_core.windows import END, FIRST, START
 
 ReadTokens: TypeAlias = Callable[[int, int], NDArray[np.integer]]
 
@@ -43,14 +45,14 @@ def split_log_probs(
     Returns:
         float64 (N,), in the order of the windows: for all windows of a split, in row order.
     """
-    starts_W1 = np.concatenate([[0], np.cumsum(windows_W4[:, 2] - windows_W4[:, 1])])
-    log_probs_N = np.full(starts_W1[-1], np.nan)
+    counts_W = windows_W4[:, END] - windows_W4[:, FIRST]
+    starts_W = np.cumsum(counts_W) - counts_W
+    log_probs_N = np.full(int(counts_W.sum()), np.nan)
     done = 0
-    for chosen_B in batches_by_length(windows_W4[:, 2] - windows_W4[:, 0], batch_tokens):
+    for chosen_B in batches_by_length(windows_W4[:, END] - windows_W4[:, START], batch_tokens):
         tokens_BT, scored_BT = pad_windows(windows_W4[chosen_B], read_tokens)
         scores_P = token_log_probs(lm, tokens_BT, scored_BT).double().cpu().numpy()
-        places = [np.arange(starts_W1[w], starts_W1[w + 1]) for w in chosen_B]
-        log_probs_N[np.concatenate(places)] = scores_P
+        log_probs_N[ranges(starts_W[chosen_B], counts_W[chosen_B])] = scores_P
         done += len(scores_P)
         on_progress(done / len(log_probs_N))
     assert not np.isnan(log_probs_N).any(), "every position is scored, and with a number"

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, PermissionDeniedError
+from obstore.exceptions import AlreadyExistsError, GenericError, PermissionDeniedError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from storage.local_files import make_folder
@@ -29,9 +29,9 @@ def open_root(url: str) -> ObjectRoot:
         return _open_folder(Path(url))
     if parts.scheme == "file":
         return _open_folder(Path(unquote(parts.path)))
-    if parts.scheme == "s3":
+    if parts.scheme == "s3" and parts.netloc:
         return ObjectRoot(url.rstrip("/"), _open_bucket(url), None)
-    raise UnsupportedStore(f"{url}: unknown kind of store; use a folder, file:// or s3://")
+    raise UnsupportedStore(f"{url}: unknown kind of store; use a folder, file:// or s3://bucket")
 
 
 def _open_folder(path: Path) -> ObjectRoot:
@@ -57,7 +57,9 @@ def _open_bucket(url: str) -> ObjectStore:
         )
         try:
             obstore.list_with_delimiter(objects)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, GenericError) as error:
+            if "404 Not Found" not in str(error):
+                raise
             raise StoreUnavailable(f"{url}: no such bucket; create it first") from error
         try:
             _refuse_without_put_if_absent(url, objects)

@@ -82,7 +82,7 @@ def test_a_read_only_store_can_be_read_and_says_so_when_written(small_disk: Path
     assert verify(opened) == (2, [])
 
 
-@pytest.mark.parametrize("url", ["ftp://host/x", "memory:///", "http://host/x", "nonsense://"])
+@pytest.mark.parametrize("url", ["ftp://host/x", "memory:///", "http://host/x", "s3://", "x://"])
 def test_an_unknown_kind_of_store_is_named(url: str) -> None:
     with pytest.raises(UnsupportedStore, match="unknown kind of store"):
         Store.open(url)

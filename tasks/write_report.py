@@ -1,0 +1,72 @@
+"""report: one page on what was built, how good it is and where to look next."""
+
+from prefect import task
+from prefect.client.schemas.objects import State
+from pydantic import JsonValue
+
+from storage.artifact_ref import ArtifactRef
+from storage.artifact_store import Store
+from storage.manifest import Manifest
+from storage.result_tables import read_results
+from tasks.report_page import headline, report_page
+from tasks.run_settings import RunSettings
+from tasks.shard_run import ShardRun
+from tasks.stage_job import StageJob
+from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+
+STAGES = (
+    "corpus",
+    "base_model",
+    "tokens",
+    "embeddings",
+    "index",
+    "targets",
+    "memory",
+    "evaluation",
+)
+PICTURES = {
+    "loss_curves.png": ("memory", "curves.png"),
+    "alpha_curve.png": ("evaluation", "alpha_curve.png"),
+}
+
+
+def report_shard(run: ShardRun) -> dict[str, JsonValue]:
+    """Write report.md and its pictures.
+
+    Args:
+        run: Shard `all`; every other stage's artifact as input, by the stage's name.
+
+    Returns:
+        The headline, for the manifest.
+    """
+    inputs = run.job.inputs
+    stages = {name: run.store.require(inputs[name]) for name in STAGES}
+    pictures = []
+    for name, (stage, source) in PICTURES.items():
+        reader = run.store.readers(inputs[stage])["all"]
+        if source in reader.names():
+            (run.writer.folder / name).write_bytes(reader.read(source))
+            pictures.append(name)
+    rows = read_results(run.store.readers(inputs["evaluation"])["all"])
+    lineage = trace(run.store, list(inputs.values()))
+    page = report_page(stages, lineage, rows, pictures)
+    (run.writer.folder / "report.md").write_text(page, encoding="utf-8")
+    return {"headline": " ".join(line.strip().replace("**", "") for line in headline(rows))}
+
+
+def trace(store: Store, refs: list[ArtifactRef]) -> dict[ArtifactRef, Manifest]:
+    """Manifests of artifacts and of everything they were made from, however indirectly."""
+    found: dict[ArtifactRef, Manifest] = {}
+    waiting = list(refs)
+    while waiting:
+        ref = waiting.pop()
+        if ref not in found:
+            found[ref] = store.require(ref)
+            waiting += found[ref].inputs.values()
+    return found
+
+
+@task(**STAGE_TASK)
+def write_report(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
+    """Writes the page that a person reads."""
+    return run_stage(job, settings, StageWork(report_shard))

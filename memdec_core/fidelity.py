@@ -2,9 +2,8 @@
 
 Targets are sparse: a row holds the kept tokens and one number, the tail mass, for all that
 truncation dropped. Which tokens the tail was on is not known, so both distributions are compared
-after merging all tokens that are not kept into one. Merging never increases a divergence: KL and
-total variation are lower bounds of the true ones, and exact where nothing was dropped and the
-memory gives no mass elsewhere. With 0.1 % dropped the bound is tight to about that.
+after merging all tokens that were not kept into one. Merging never increases a divergence: KL and
+total variation are lower bounds of the true ones, and exact where nothing was dropped.
 
 Shapes: R rows (positions), E kept entries of all rows, V vocabulary.
 """

@@ -1,0 +1,139 @@
+"""The report's tables, as lines of Markdown."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import JsonValue
+
+from memdec_core.system_comparison import TUNING_SPLIT
+from storage.manifest import Manifest
+
+Rows = Sequence[Mapping[str, JsonValue]]
+Manifests = Mapping[str, Manifest]
+Figures = dict[str, JsonValue]
+
+MEASURES = {
+    "kl": "KL divergence (nats)",
+    "total_variation": "total variation",
+    "tail_mass": "mass dropped by truncation",
+    "top1_agreement": "same most probable token",
+}
+MADE = {
+    "corpus": "{kept} of {records} records kept",
+    "base_model": "{parameters} parameters",
+    "tokens": "{train_tokens} training tokens",
+    "embeddings": "{train_rows} + {valid_rows} keys of width {width}",
+    "index": "{kind} over {rows} keys",
+    "targets": "{train_rows} + {valid_rows} rows, {train_entries} training entries",
+    "memory": "{parameters} parameters, {steps} steps",
+}
+RESULTS_NOTE = (
+    "Perplexity per token with its confidence interval over resampled documents; the ratio is "
+    "paired: both systems on the same resamples. α was tuned on the validation split alone."
+)
+
+
+def results_table(rows: Rows) -> Iterator[str]:
+    """Base against base and memory, by base and split."""
+    table = by_key(rows)
+    yield "| base model | split | base | base + memory | ratio | α | memory alone | tokens |"
+    yield "|---|---|--:|--:|--:|--:|--:|--:|"
+    for base in bases_of(rows):
+        for split in dict.fromkeys(row["split"] for row in rows if row["base"] == base):
+            yield _line(
+                base,
+                split,
+                _interval(table["base", base, split, "perplexity"]),
+                _interval(table["memory", base, split, "perplexity"]),
+                _interval(table["memory", base, split, "perplexity_ratio"]),
+                f"{table['memory', base, TUNING_SPLIT, 'alpha']['value']:g}",
+                _interval(table["memory_alone", None, split, "perplexity"]),
+                f"{table['base', base, split, 'perplexity']['n']:,}",
+            )
+
+
+def stage_table(stages: Manifests) -> Iterator[str]:
+    """What every stage made and what it took."""
+    yield "| stage | made | shards | size | time | peak memory | artifact |"
+    yield "|---|---|--:|--:|--:|--:|---|"
+    for name, manifest in stages.items():
+        yield _line(
+            name.replace("_", " "),
+            _made(name, _flat(manifest.figures)),
+            len(manifest.shards),
+            f"{manifest.bytes / 1e6:,.1f} MB",
+            f"{manifest.seconds:,.1f} s",
+            f"{manifest.peak_memory_bytes / 1e6:,.0f} MB",
+            f"`{manifest.ref}`",
+        )
+
+
+def quality_table(stages: Manifests, rows: Rows) -> Iterator[str]:
+    """Every step of the way from neighbours to the memory, each against its exact counterpart."""
+    index, targets = (
+        _flat(stages[name].figures) if name in stages else {} for name in ("index", "targets")
+    )
+    yield "| checked | figure | value |"
+    yield "|---|---|--:|"
+    if "recall" in index:
+        yield _line(
+            "index against exact search",
+            f"recall@{index.get('recall_k', 'k')}",
+            readable(index["recall"]),
+        )
+    for split in ("train", "valid"):
+        for measure, label in MEASURES.items():
+            if f"{split}_{measure}" in targets:
+                value = readable(targets[f"{split}_{measure}"])
+                yield _line(f"{split} targets against exact p_kNN", label, value)
+    for row in rows:
+        if row["system"] == "memory_alone" and row["metric"] in MEASURES:
+            yield _line(
+                f"memory against p_kNN on {row['n']:,} {row['split']} positions",
+                MEASURES[str(row["metric"])],
+                _interval(row),
+            )
+
+
+def _made(stage: str, figures: Figures) -> str:
+    """The stage's output in a few words, where it gives all the figures they need."""
+    named = {name: f"{v:,}" if isinstance(v, int) else v for name, v in figures.items()}
+    try:
+        return MADE.get(stage, "").format_map(named)
+    except KeyError:
+        return ""
+
+
+def _flat(figures: Mapping[str, JsonValue], prefix: str = "") -> Figures:
+    flat: Figures = {}
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}_")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def by_key(rows: Rows) -> dict[tuple[JsonValue, ...], Mapping[str, JsonValue]]:
+    """The rows by (system, base, split, metric)."""
+    return {(row["system"], row["base"], row["split"], row["metric"]): row for row in rows}
+
+
+def bases_of(rows: Rows) -> list[str]:
+    """The base models in the order of the table."""
+    return list(dict.fromkeys(str(row["base"]) for row in rows if row["base"] is not None))
+
+
+def _line(*cells: object) -> str:
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def readable(value: JsonValue) -> str:
+    """A number with the digits that a person compares."""
+    assert isinstance(value, int | float)
+    return f"{value:,.2f}" if abs(value) >= 10 else f"{value:.3g}"
+
+
+def _interval(row: Mapping[str, JsonValue]) -> str:
+    if row["ci_low"] is None:
+        return readable(row["value"])
+    return f"{readable(row['value'])} ({readable(row['ci_low'])} – {readable(row['ci_high'])})"

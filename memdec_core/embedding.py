@@ -29,6 +29,9 @@ ENOUGH_TOKENS = {"cpu": 4_096, "cuda": 65_536}
 """Tokens of a batch beyond which it gets larger but not faster: on a CPU the activations leave the
 caches, a GPU is busy."""
 
+BYTES_PER_VALUE = 8
+"""Of an activation: float32, and as much again that the allocator holds for reuse."""
+
 
 class EmbeddingsConfig(BaseModel):
     """How keys are computed and cut into shards."""
@@ -137,7 +140,8 @@ def _launch(
 def fit_batch_size(config: PreTrainedConfig, window_length: int, memory_bytes: int) -> int:
     """Windows of a batch that can be computed within `memory_bytes`, beside the weights.
 
-    Every token of a batch needs 4 bytes times
+    Every token of a batch needs 8 bytes (a float32, and as much again that the allocator has kept
+    from shapes before: measured 1.9 times with glibc) times
     6 D (residual, norm, queries, keys, values, attention's output)
     + 4 F (temporaries of the feed-forward's activation function)
     + 4 D (float16 keys of up to 8 batches, which wait to be put in order),
@@ -158,7 +162,7 @@ def fit_batch_size(config: PreTrainedConfig, window_length: int, memory_bytes: i
     values = 10 * width + 4 * inner
     if config._attn_implementation == "eager":
         values += 2 * config.num_attention_heads * window_length
-    window_bytes = 4 * values * window_length
+    window_bytes = BYTES_PER_VALUE * values * window_length
     if window_bytes > memory_bytes:
         raise UserError(
             f"memory_gb: {memory_bytes / 1e9:.3g} GB do not hold one window of {window_length} "

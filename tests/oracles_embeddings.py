@@ -29,18 +29,20 @@ def second_norm(model: PreTrainedModel) -> nn.Module:
 
 
 @torch.no_grad()
-def full_forward_keys(model: PreTrainedModel, tokens: list[int]) -> np.ndarray:
+def full_forward_keys(
+    model: PreTrainedModel, tokens: list[int], norm: nn.Module | None = None
+) -> np.ndarray:
     """What the last block's second norm gives out in a full forward pass, float32 (T, D)."""
     seen: list[Tensor] = []
 
     def record(_norm: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
         seen.append(output)
 
-    hook = second_norm(model).register_forward_hook(record)
+    hook = (norm or second_norm(model)).register_forward_hook(record)
     model(input_ids=torch.tensor([tokens]))
     hook.remove()
-    (keys_1TD,) = seen
-    return keys_1TD[0].float().numpy()
+    (keys,) = seen
+    return keys.reshape(len(tokens), -1).float().numpy()
 
 
 def slow_rows(

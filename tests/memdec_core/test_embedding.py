@@ -1,20 +1,40 @@
 """Rows against whole forward passes, and what must not change them."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
-from transformers import PreTrainedModel
+from transformers import (
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    OPTConfig,
+    OPTForCausalLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 
 from memdec_core.embedding import EmbeddedRows, embed_windows, fit_batch_size
 from memdec_core.errors import UserError
 from memdec_core.key_model import ComputeDtype, KeyModel
 from memdec_core.windows import WindowConfig, make_windows
+from tests.benchmarks.interleaved import Work, peak_memory_mb
 from tests.oracles_embeddings import full_forward_keys, slow_rows
 from tests.tiny_models import tiny_config, tiny_model
 
 ARCHITECTURES = ["gpt2", "qwen2", "qwen3", "llama"]
 LENGTHS = [40, 0, 3, 1, 100, 2, 64, 1, 0, 17]
 ROOMY = 10**9
+SHAPE = {
+    "vocab_size": 50,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+}
 
 
 def make_documents(lengths: list[int], vocab_size: int = 400) -> list[list[int]]:
@@ -70,6 +90,36 @@ def test_keys_before_rounding_are_those_of_full_forward_passes(architecture: str
     keys = KeyModel(model, "float32").keys(torch.tensor(sequences))
     expected = np.concatenate([full_forward_keys(model, tokens) for tokens in sequences])
     np.testing.assert_allclose(keys.numpy(), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model_class", "config", "norm"),
+    [
+        (
+            OPTForCausalLM,
+            OPTConfig(**SHAPE, ffn_dim=32, word_embed_proj_dim=16, pad_token_id=1),
+            "model.decoder.layers.1.final_layer_norm",
+        ),
+        (
+            GPTNeoXForCausalLM,
+            GPTNeoXConfig(**SHAPE, intermediate_size=32),
+            "gpt_neox.layers.1.post_attention_layernorm",
+        ),
+        (
+            MistralForCausalLM,
+            MistralConfig(**SHAPE, intermediate_size=32, num_key_value_heads=1),
+            "model.layers.1.post_attention_layernorm",
+        ),
+    ],
+)
+def test_keys_of_other_families_are_what_their_second_norm_gives_out(
+    model_class: type[PreTrainedModel], config: PreTrainedConfig, norm: str
+) -> None:
+    model = model_class(config).eval()
+    sequences = make_documents([12, 12], vocab_size=50)
+    keys = KeyModel(model, "float32").keys(torch.tensor(sequences))
+    expected = [full_forward_keys(model, tokens, model.get_submodule(norm)) for tokens in sequences]
+    np.testing.assert_allclose(keys.numpy(), np.concatenate(expected), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -156,9 +206,37 @@ def test_a_budget_below_one_window_is_refused_with_one_that_suffices() -> None:
 def test_batch_size_grows_with_the_budget_and_falls_with_the_window() -> None:
     config = tiny_config("llama", width=64)
     values = 10 * 64 + 4 * 128
-    assert fit_batch_size(config, 128, 4 * values * 128 * 5) == 5
-    assert fit_batch_size(config, 64, 4 * values * 128 * 5) == 10
-    assert fit_batch_size(config, 128, 4 * values * 128 * 5 - 1) == 4
+    assert fit_batch_size(config, 128, 8 * values * 128 * 5) == 5
+    assert fit_batch_size(config, 64, 8 * values * 128 * 5) == 10
+    assert fit_batch_size(config, 128, 8 * values * 128 * 5 - 1) == 4
+
+
+def embed_wide_windows(n_windows: int, batch: int) -> Work:
+    """The work of embedding some windows of 512 tokens, with the budget of a batch of them."""
+    model = KeyModel(
+        tiny_model("gpt2", layers=3, width=512, heads=8, context_length=512), "float32"
+    )
+    offsets_D1 = np.arange(n_windows + 1) * 512
+    windows_W4 = make_windows(offsets_D1, WindowConfig(length=512, stride=511))
+
+    def zeros(start: int, stop: int) -> np.ndarray:
+        return np.zeros(stop - start, np.uint16)
+
+    def embed_some(windows_W4: np.ndarray, budget: int) -> int:
+        blocks = embed_windows(model, zeros, offsets_D1, windows_W4, budget)
+        return sum(len(block.keys_ND) for block in blocks)
+
+    embed_some(windows_W4[:1], ROOMY)  # libraries take their own memory first
+    return partial(embed_some, windows_W4, wide_budget(batch))
+
+
+def wide_budget(batch: int) -> int:
+    return batch * 512 * 8 * (10 * 512 + 4 * 2048)
+
+
+def test_a_batch_takes_no_more_memory_than_the_budget_nor_much_less() -> None:
+    peak_mb = peak_memory_mb(partial(embed_wide_windows, 12, batch=4))
+    assert 0.25 < peak_mb * 1e6 / wide_budget(4) < 1
 
 
 def test_stopping_at_the_key_leaves_the_model_as_it_was() -> None:

@@ -98,15 +98,18 @@ def build(
     return Built(meta, fractions, writer.folder)
 
 
+@pytest.mark.parametrize("scope", ["document", "stream"])
 def test_the_rows_of_all_shards_are_those_of_full_forward_passes(
-    store: Store, job: StageJob, model_folder: Path
+    store: Store, job: StageJob, model_folder: Path, scope: str
 ) -> None:
+    windows = WINDOWS | {"scope": scope}
+    job = job.model_copy(update={"config": job.config | {"windows": windows}})
     names = list_shards(job, store)
     metas = {name: build(store, job, name).meta for name in names}
     model = load_model(model_folder)
     for split, parts in (("train", ["train-00000", "train-00001"]), ("valid", ["valid-00000"])):
         texts = [document for part in parts for document in documents(part)]
-        expected = slow_rows(model, texts, 32, 12, "document")
+        expected = slow_rows(model, texts, 32, 12, scope)
         reader = EmbeddingReader(store.readers(job.ref), split)
         assert reader.next_tokens().tolist() == [row.next_token for row in expected]
         assert reader.docs().tolist() == [row.doc for row in expected]

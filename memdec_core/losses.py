@@ -61,7 +61,7 @@ class _Terms(NamedTuple):
     position_E: Tensor
     token_E: Tensor
     prob_E: Tensor  # sums to 1 over each position that has entries
-    mass_N: Tensor  # β·1[has entries] + (1 - β): what t sums to
+    mass_N: Tensor | None  # β·1[has entries] + (1 - β): what t sums to; None: 1 everywhere
     beta: float
     chunk: int
 
@@ -128,25 +128,24 @@ def _prepare_terms(
         empty = torch.zeros(0, dtype=torch.int64, device=device)
         starts = [0] * (math.ceil(n / chunk) + 1)
         none = torch.zeros(0, dtype=dtype, device=device)
-        mass_N = torch.ones(n, dtype=dtype, device=device)
-        return _Terms(label_N, starts, empty, empty, none, mass_N, 0.0, chunk)
+        return _Terms(label_N, starts, empty, empty, none, None, 0.0, chunk)
     offsets_N1 = targets.offsets_N1
     counts_N = offsets_N1.diff()
     starts = [*offsets_N1[:-1:chunk].tolist(), int(offsets_N1[-1])]
     position_E = torch.repeat_interleave(counts_N).to(device)
     prob_E = targets.probs_E.to(dtype)
     total_N = torch.zeros(n, dtype=dtype, device=device).index_add_(0, position_E, prob_E)
-    mass_N = (total_N > 0).to(dtype) * beta + (1 - beta)
+    has_entries_N = total_N > 0
+    mass_N = None if has_entries_N.all() else has_entries_N.to(dtype) * beta + (1 - beta)
     prob_E = prob_E / total_N[position_E].clamp_min(torch.finfo(dtype).tiny)
     return _Terms(label_N, starts, position_E, targets.token_ids_E, prob_E, mass_N, beta, chunk)
 
 
-def _chunk_loss(logits_CV: Tensor, terms: _Terms, index: int, *, with_grad: bool) -> _Chunk:
-    """Loss sums of one chunk and, if wanted, softmax(z) - t.
-
-    The logits may be bfloat16: softmax reads them once and writes `mass_N`'s dtype.
-    """
-    dtype, vocabulary = terms.mass_N.dtype, logits_CV.shape[1]
+def _chunk_loss(
+    logits_CV: Tensor, soft_CV: Tensor, terms: _Terms, index: int, *, with_grad: bool
+) -> _Chunk:
+    """Loss sums of one chunk and, if wanted, softmax(z) - t, which is written into `soft_CV`."""
+    dtype, vocabulary = terms.prob_E.dtype, logits_CV.shape[1]
     start = index * terms.chunk
     rows = slice(start, start + len(logits_CV))
     entries = slice(terms.entry_starts[index], terms.entry_starts[index + 1])
@@ -156,7 +155,7 @@ def _chunk_loss(logits_CV: Tensor, terms: _Terms, index: int, *, with_grad: bool
     first_C = torch.arange(len(logits_CV), device=logits_CV.device) * vocabulary
     flat_C = first_C + terms.label_N[rows]
 
-    soft_CV = torch.softmax(logits_CV, -1, dtype=dtype)
+    torch.softmax(logits_CV, -1, dtype=dtype, out=soft_CV)
     # The largest probability is exp(max - logsumexp): cheaper than a second pass of exponentials.
     lse_C = logits_CV.amax(-1).to(dtype) - soft_CV.amax(-1).log()
     ce = (lse_C - logits_CV.take(flat_C).to(dtype)).sum()
@@ -165,7 +164,7 @@ def _chunk_loss(logits_CV: Tensor, terms: _Terms, index: int, *, with_grad: bool
     )
     if not with_grad:
         return _Chunk(kl_E.sum(), ce, None)
-    if terms.beta > 0:
+    if terms.mass_N is not None:
         soft_CV.mul_(terms.mass_N[rows, None])
     flat_soft = soft_CV.view(-1)
     flat_soft.index_add_(0, flat_E, prob_E, alpha=-terms.beta)
@@ -182,38 +181,46 @@ class _Gradients(NamedTuple):
 
     def add(self, rows: slice, grad_CV: Tensor, hidden_CH: Tensor, weight_VH: Tensor) -> None:
         """Adds one chunk's share, given the gradient in its logits."""
-        low_CV = grad_CV.to(weight_VH.dtype)
         if self.hidden_NH is not None:
-            self.hidden_NH[rows] = low_CV @ weight_VH
+            self.hidden_NH[rows] = grad_CV @ weight_VH
         if self.weight_VH is not None:
-            if low_CV.dtype == self.weight_VH.dtype:
-                self.weight_VH.addmm_(low_CV.T, hidden_CH)
+            if grad_CV.dtype == self.weight_VH.dtype:
+                self.weight_VH.addmm_(grad_CV.T, hidden_CH)
             else:
-                self.weight_VH.add_(low_CV.T @ hidden_CH)
+                self.weight_VH.add_(grad_CV.T @ hidden_CH)
         if self.bias_V is not None:
-            self.bias_V.add_(grad_CV.sum(0))
+            self.bias_V.add_(grad_CV.sum(0, dtype=self.bias_V.dtype))
 
 
 def _sum_chunks(
     hidden_NH: Tensor, head: OutputHead, terms: _Terms, grads: _Gradients
 ) -> tuple[Tensor, Tensor]:
     """Sums of KL and CE over all chunks; fills the gradients."""
-    device, dtype = hidden_NH.device, terms.mass_N.dtype
+    device, dtype = hidden_NH.device, terms.prob_E.dtype
     autocast = torch.is_autocast_enabled(device.type)
     compute = torch.get_autocast_dtype(device.type) if autocast else hidden_NH.dtype
     kl, ce = torch.zeros(2, dtype=dtype, device=device).unbind()
+    with_grad = any(grad is not None for grad in grads)
     with torch.autocast(device.type, enabled=False):
         weight_VH = head.weight_VH.to(compute)
         bias_V = None if head.bias_V is None else head.bias_V.to(compute)
+        # two tiles for all chunks are all that ever exists of positions × vocabulary
+        shape = (min(terms.chunk, len(hidden_NH)), len(weight_VH))
+        logits_tile = torch.empty(shape, dtype=compute, device=device)
+        soft_tile = torch.empty(shape, dtype=dtype, device=device)
         for index, start in enumerate(range(0, len(hidden_NH), terms.chunk)):
             rows = slice(start, start + terms.chunk)
             hidden_CH = hidden_NH[rows].to(compute)
-            logits_CV = torch.nn.functional.linear(hidden_CH, weight_VH, bias_V)
-            part = _chunk_loss(logits_CV, terms, index, with_grad=any(g is not None for g in grads))
+            logits_CV, soft_CV = logits_tile[: len(hidden_CH)], soft_tile[: len(hidden_CH)]
+            torch.mm(hidden_CH, weight_VH.T, out=logits_CV)
+            if bias_V is not None:
+                logits_CV += bias_V
+            part = _chunk_loss(logits_CV, soft_CV, terms, index, with_grad=with_grad)
             kl += part.kl
             ce += part.ce
             if part.grad_CV is not None:
-                grads.add(rows, part.grad_CV, hidden_CH, weight_VH)
+                grad_CV = part.grad_CV if compute == dtype else logits_CV.copy_(part.grad_CV)
+                grads.add(rows, grad_CV, hidden_CH, weight_VH)
     return kl, ce
 
 
@@ -229,7 +236,7 @@ class _SparseLoss(torch.autograd.Function):
         terms: _Terms,
         with_grad: bool,  # noqa: FBT001  Function.apply takes no keywords
     ) -> tuple[Tensor, Tensor, Tensor]:
-        inputs, dtype = (hidden_NH, weight_VH, bias_V), terms.mass_N.dtype
+        inputs, dtype = (hidden_NH, weight_VH, bias_V), terms.prob_E.dtype
         grads = _Gradients(
             *(
                 torch.zeros_like(tensor, dtype=tensor.dtype if tensor is hidden_NH else dtype)

@@ -1,12 +1,16 @@
 """The flow: documents in, a Memory Decoder and an honest perplexity table out."""
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any, TypedDict, cast
 
 from prefect import flow
 from prefect.runtime import flow_run
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import JsonValue
+
+from flows.pipeline_config import PipelineConfig
+from flows.plan import StageName, plan_pipeline
+from flows.stage_runner import StageResult, StageRunner
 from storage.pins import pin
 from storage.refs import record_run
 from tasks.build_base_model import build_base_model
@@ -16,14 +20,10 @@ from tasks.build_index import build_index
 from tasks.build_targets import build_targets
 from tasks.build_tokens import build_tokens
 from tasks.evaluate_systems import evaluate_systems
-from tasks.train_memory import train_memory
-from tasks.write_report import write_report
-
-from flows.pipeline_config import PipelineConfig
-from flows.plan import StageName, plan_pipeline
-from flows.stage_runner import StageResult, StageRunner
 from tasks.evaluation_rows import evaluation_rows
 from tasks.run_settings import RunSettings
+from tasks.train_memory import train_memory
+from tasks.write_report import write_report
 
 
 class RunResult(TypedDict):
@@ -38,7 +38,7 @@ class RunResult(TypedDict):
 @flow(
     name="build-memory",
     flow_run_name="build {config.name}",
-    task_runner=ThreadPoolTaskRunner(max_workers=16),
+    task_runner=cast(TaskRunner[Any], ThreadPoolTaskRunner(max_workers=16)),
     persist_result=False,
 )
 def build_memory(

@@ -1,7 +1,7 @@
 """Options that several subcommands share, and the settings they make."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,7 +21,7 @@ Overrides = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Workers = Annotated[int, typer.Option(min=1, max=16, help="Shards worked on at the same time.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads per worker process.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where models run.")]
 MemoryGb = Annotated[float, typer.Option(help="Memory one worker may use for a batch, in GB.")]
 
 DEFAULT_STORE: str = RunSettings.model_fields["store"].default

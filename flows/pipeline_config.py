@@ -1,15 +1,15 @@
 """What a pipeline computes: one section per stage, each owned by the function it configures."""
 
-from memdec_core.embedding import EmbeddingsConfig
-from memdec_core.evaluation_config import EvaluationConfig
-from memdec_core.knn_distribution import TargetsConfig
 from pydantic import BaseModel, ConfigDict, Field
 
 from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.corpus_config import CorpusConfig
+from memdec_core.embedding import EmbeddingsConfig
+from memdec_core.evaluation_config import EvaluationConfig
+from memdec_core.knn_distribution import TargetsConfig
 from memdec_core.neighbour_index import IndexConfig
 from memdec_core.tokenization import TokensConfig
-from memdec_core.training import TrainingConfig
+from memdec_core.training import MemoryTrainingConfig
 from memdec_core.windows import WindowConfig
 
 _SECTION = ConfigDict(frozen=True, extra="forbid")
@@ -53,8 +53,8 @@ class PipelineConfig(BaseModel):
         default_factory=TargetsConfig, description="The kNN distributions to imitate."
     )
     memory: MemoryConfig = Field(default_factory=MemoryConfig, description="The student.")
-    training: TrainingConfig = Field(
-        default_factory=TrainingConfig, description="How the memory is trained."
+    training: MemoryTrainingConfig = Field(
+        default_factory=MemoryTrainingConfig, description="How the memory is trained."
     )
     evaluation: EvaluationConfig = Field(
         default_factory=EvaluationConfig, description="How base and base+memory are compared."

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, JsonValue
-from storage.fingerprint import fingerprint
-from tasks.build_base_model import base_model_identity
-from tasks.build_corpus import corpus_identity
 
 from flows.pipeline_config import PipelineConfig
 from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.corpus_config import CorpusConfig
 from storage.artifact_ref import ArtifactRef
+from storage.fingerprint import fingerprint
+from tasks.build_base_model import base_model_identity
+from tasks.build_corpus import corpus_identity
 from tasks.stage_job import StageJob
 
 StageName = Literal[
@@ -137,7 +137,7 @@ class _Planner:
             {"tokens": tokens.ref, "memory": memory.ref, "targets": targets.ref}
             | {f"base_{number}": ref for number, ref in enumerate(bases)},
         )
-        read = [tokens, embeddings, index, targets, memory, evaluation]
+        read = (tokens, embeddings, index, targets, memory, evaluation)
         report = self._job(
             "report",
             {},

@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from typing import Literal, TypedDict
 
 from pydantic import JsonValue
-from storage.refs import read_history
 
 from flows.plan import Plan
 from storage.artifact_store import Store
 from storage.manifest import Manifest
+from storage.refs import read_history
 from tasks.stage_job import StageJob
 
 
 class PlannedStage(TypedDict):
-    """One row of `memdec plan`; the estimates are the previous build's figures, if any."""
+    """One row of `memdec plan`; what a build may cost is what the previous one did, if known."""
 
     stage: str
     fingerprint: str
@@ -31,15 +31,15 @@ def explain_plan(plan: Plan, store: Store, pipeline: str) -> list[PlannedStage]:
     for job in plan.jobs():
         before = next(previous[job.ref.stage], None)
         sealed = store.manifest(job.ref)
-        known = sealed or before
+        known = None if sealed else before
         rows.append(
             PlannedStage(
                 stage=job.ref.stage,
                 fingerprint=job.ref.fingerprint,
                 action="reuse" if sealed else "build",
                 why="it exists" if sealed else _why(job, store, before),
-                estimated_seconds=0.0 if sealed else known and round(known.seconds, 1),
-                estimated_bytes=0 if sealed else known and known.bytes,
+                estimated_seconds=known.seconds if known else None,
+                estimated_bytes=known.bytes if known else None,
             )
         )
     return rows

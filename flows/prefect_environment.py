@@ -14,6 +14,8 @@ _DEFAULTS = {
     # models come from the store; no library may look anything up on its own
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "true",
+    # the bars of libraries, drawn by worker processes, would garble ours
+    "TQDM_DISABLE": "1",
 }
 
 

@@ -1,10 +1,10 @@
 """`memdec run`: build what is not built yet."""
 
 import os
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from flows.build_memory import RunResult, build_memory
 from flows.command_options import (
@@ -25,9 +25,10 @@ from flows.plan import StageName
 from memdec_core.errors import UserError
 from tasks.run_settings import RunSettings
 
-Until = Annotated[StageName | None, typer.Option("--until", help="The last stage to build.")]
+Until = Annotated[StageName | None, typer.Option(help="The last stage to build.")]
 Force = Annotated[
-    list[StageName] | None, typer.Option("--force", help="Discard this stage and build it again.")
+    list[str] | None,
+    typer.Option("--force", metavar="STAGE", help="Discard this stage and build it again."),
 ]
 
 
@@ -59,11 +60,19 @@ def run(  # noqa: PLR0913 - each is an option of the command
         raise UserError(explain(error)) from None
     screen.print("starting; a temporary Prefect server may take some seconds", style="dim")
     with progress_bars():
-        result = build_memory(config, settings, until, force or [])
+        result = build_memory(config, settings, until, _stages(force or []))
     if as_json:
         print_json(result)
     else:
         _show(result, store)
+
+
+def _stages(names: list[str]) -> list[StageName]:
+    try:
+        return TypeAdapter(list[StageName]).validate_python(names)
+    except ValidationError:
+        known = ", ".join(get_args(StageName))
+        raise UserError(f"--force {' '.join(names)}: the stages are {known}") from None
 
 
 def _show(result: RunResult, store: str) -> None:

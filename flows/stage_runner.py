@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
+from prefect.client.schemas.objects import State
 from prefect.tasks import Task
 
 from flows.plan import Plan
@@ -13,6 +14,8 @@ from tasks.check_tokenizers import check_tokenizers
 from tasks.progress import announce
 from tasks.run_settings import RunSettings
 from tasks.stage_job import StageJob
+
+StageTask = Task[[StageJob, RunSettings], Any]
 
 
 class StageResult(TypedDict):
@@ -43,14 +46,14 @@ class StageRunner:
         self._wanted = {job.ref for job in wanted}
         self._force = force
 
-    def __call__(self, stage_task: Task[Any, Any], job: StageJob) -> None:
+    def __call__(self, stage_task: StageTask, job: StageJob) -> None:
         """Runs one stage, unless the run stops before it."""
         if job.ref not in self._wanted:
             return
         if job.ref.stage in self._force:
             self.store.discard(job.ref)
         started = time.monotonic()
-        state = stage_task(job, self._settings, return_state=True)
+        state: State[ArtifactRef] = stage_task(job, self._settings, return_state=True)
         state.result()
         seconds = round(time.monotonic() - started, 3)
         reused = state.name == "Cached"

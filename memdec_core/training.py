@@ -42,7 +42,7 @@ class TrainingConfig(BaseModel):
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of the data order and of dropout.")
 
 
-class MemoryConfig(TrainingConfig):
+class MemoryTrainingConfig(TrainingConfig):
     """Training of a Memory Decoder on the sparse p_kNN of its positions."""
 
     beta: float = Field(

@@ -162,6 +162,10 @@ class Store:
             if f"{artifact_key(ref)}/{name}" != lease_key(ref):
                 self.root.delete_tree(f"{artifact_key(ref)}/{name}")
 
+    def location(self, ref: ArtifactRef) -> str:
+        """URL of the artifact's folder, for people and their tools."""
+        return f"{self.url}/{manifest_key(ref).rpartition('/')[0]}"
+
     def scratch(self, ref: ArtifactRef) -> Scratch:
         """Resumable state of an unfinished shard."""
         return Scratch(self.root, ref)

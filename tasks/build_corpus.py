@@ -5,11 +5,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from prefect import task
+from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.corpus_config import CorpusConfig
 from memdec_core.document_split import SPLITS, split_by_name
 from memdec_core.errors import UserError
+from storage.artifact_ref import ArtifactRef
 from storage.corpus_parquet import CorpusWriter
 from storage.document_files import SourceError
 from storage.document_readers import read_documents
@@ -18,7 +21,10 @@ from storage.document_sources import FileSource, Source, resolve_sources
 from storage.duplicate_index import DuplicateIndex
 from storage.source_digests import source_digest
 from tasks.corpus_counts import CorpusCounts
+from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
+from tasks.stage_job import StageJob
+from tasks.stage_run import STAGE_TASK, StageWork, run_stage
 
 _FIELDS = {"train": "documents", "valid": "valid_documents", "test": "test_documents"}
 # Of a text that occurs in several splits the held-out one is kept, so that none leaks into train.
@@ -156,3 +162,9 @@ def _require_every_split(config: CorpusConfig, counts: CorpusCounts) -> None:
         place = f"{split}_fraction"
         remedy = f"raise it, add documents, or name files in config.corpus.{_FIELDS[split]}"
     raise UserError(f"config.corpus.{place}: no document for {split}: {counts}; {remedy}")
+
+
+@task(**STAGE_TASK)
+def build_corpus(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
+    """Reads the documents into Parquet parts, split, every record kept or listed."""
+    return run_stage(job, settings, StageWork(build_corpus_shard))

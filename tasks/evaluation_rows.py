@@ -1,10 +1,10 @@
 """The evaluation as plain rows, for those who print it."""
 
 from pydantic import JsonValue
-from storage.result_tables import read_results
 
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
+from storage.result_tables import read_results
 
 
 def evaluation_rows(store: Store, ref: ArtifactRef) -> list[dict[str, JsonValue]]:

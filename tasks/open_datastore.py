@@ -1,8 +1,7 @@
 """The datastore as search sees it: the index, and the true keys behind it."""
 
-from storage.embedding_zarr import EmbeddingReader
-
 from memdec_core.neighbour_search import KEY_BLOCK, Datastore
+from storage.embedding_zarr import EmbeddingReader
 from storage.faiss_file import open_index
 from storage.key_file import open_keys
 from storage.shard_files import ShardReader

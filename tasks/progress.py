@@ -70,7 +70,7 @@ def stage_progress(title: str, shards: int, finished: int) -> Iterator[StageProg
         finished: How many of them an earlier attempt has left finished.
     """
     display = TERMINAL.get()
-    bar = None if display is None else display.add_task(title, total=1.0, completed=0.0)
+    bar = None if display is None else display.add_task(title, total=1.0)
     try:
         yield StageProgress(title, shards, finished, bar)
     finally:

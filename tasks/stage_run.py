@@ -15,12 +15,12 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.tasks import Task, exponential_backoff
 from pydantic import JsonValue
-from storage.claims import claim
 
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
+from storage.claims import claim
 from storage.manifest import Manifest, ManifestDraft
-from storage.store_errors import StoreUnavailable
+from storage.store_errors import StoreUnavailable, translated
 from tasks.memory_sampler import MemorySampler
 from tasks.progress import StageProgress, stage_progress
 from tasks.run_settings import RunSettings
@@ -157,7 +157,7 @@ def supervise_shard(
     report(1.0, "")
 
 
-build_shard = task(supervise_shard, task_run_name="{job.ref} {shard}", **TASK_OPTIONS)
+build_shard = task(task_run_name="{job.ref} {shard}", **TASK_OPTIONS)(supervise_shard)
 
 
 def _build_in_worker(
@@ -171,7 +171,7 @@ def _build_in_worker(
     store = Store.open(settings.store)
     writer = store.writer(job.ref, shard, attempt)
     started = time.monotonic()
-    with MemorySampler() as memory:
+    with translated(str(job.ref)), MemorySampler() as memory:
         figures = work(ShardRun(job, shard, settings, store, writer, report))
     writer.commit(figures, time.monotonic() - started, memory.peak_bytes)
 

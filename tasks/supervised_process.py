@@ -1,9 +1,9 @@
 """Heavy work runs in a child process of ours, watched by the thread that started it.
 
 A thread cannot be stopped and shares its memory with everything else; a process can be killed, and
-when the kernel ends it for its memory the run goes on with an ordinary, retryable exception. Children are
-forked from a server process that has already imported the libraries, so that one costs
-milliseconds; they end when their parent does, however that ends.
+when the kernel ends it for its memory the run goes on with an ordinary, retryable exception.
+Children are forked from a server process that has already imported the libraries, so that one
+costs milliseconds; they end when their parent does, however that ends.
 """
 
 import multiprocessing
@@ -20,6 +20,7 @@ from storage.store_errors import StorageError
 
 Report = Callable[[float, str], None]
 T = TypeVar("T")
+_EXIT_SECONDS = 5.0
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
@@ -64,16 +65,25 @@ def supervise(
         StorageError: Likewise.
         WorkerFailed: The work raised anything else.
         WorkerDied: The process ended without an answer.
+        RuntimeError: This already is a worker: its script lacks a `__main__` guard.
     """
+    if multiprocessing.parent_process() is not None:
+        raise RuntimeError(
+            "A worker process has run the script that started it; put the script's call of the "
+            "flow under `if __name__ == '__main__':`."
+        )
     receiver, sender = _PROCESSES.Pipe(duplex=False)
     child = _PROCESSES.Process(target=_child, args=(sender, work, arguments, threads), daemon=True)
     child.start()
     sender.close()
     try:
-        return _await_answer(receiver, report)
+        answer: T = _await_answer(receiver, report)
     except EOFError:
         child.join()
         raise WorkerDied(_death_message(work, child.exitcode)) from None
+    else:
+        child.join(_EXIT_SECONDS)
+        return answer
     finally:
         receiver.close()
         child.kill()
@@ -137,4 +147,4 @@ def _limit_threads(threads: int | None) -> None:
 
     torch.set_num_threads(threads)
     faiss.omp_set_num_threads(threads)
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(threads, numba.get_num_threads()))

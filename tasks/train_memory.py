@@ -1,5 +1,7 @@
 """memory: a student learns to give p_kNN without the datastore."""
 
+from prefect import task
+from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 from transformers import PreTrainedModel
 
@@ -8,13 +10,17 @@ from memdec_core.errors import UserError
 from memdec_core.model_loading import context_length, load_model, load_tokenizer, resolve_device
 from memdec_core.tokenizer_match import real_vocab_size
 from memdec_core.trainer import train
-from memdec_core.training import MemoryConfig
+from memdec_core.training import MemoryTrainingConfig
 from memdec_core.training_batches import EpochBatches, WindowData, validation_batches
 from memdec_core.windows import WindowConfig, make_windows, n_rows
+from storage.artifact_ref import ArtifactRef
 from storage.checkpoint_files import CheckpointFiles
 from storage.target_parquet import TargetReader
 from storage.token_shards import TokenReader
+from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
+from tasks.stage_job import StageJob
+from tasks.stage_run import STAGE_TASK, StageWork, run_stage
 from tasks.trained_model import write_trained_model
 
 # Enough to choose between checkpoints: the loss of 65,536 tokens varies by about a hundredth.
@@ -28,7 +34,7 @@ def train_memory_shard(run: ShardRun) -> dict[str, JsonValue]:
     Continues from its last checkpoint if it was killed.
 
     Args:
-        run: Shard `all`; config sections `memory` and `windows`; inputs tokens, targets, student.
+        run: Shard `all`; config sections `training` and `windows`; inputs tokens, targets, student.
 
     Returns:
         Steps, positions trained on, parameters, losses and the step of the weights kept.
@@ -36,7 +42,7 @@ def train_memory_shard(run: ShardRun) -> dict[str, JsonValue]:
     Raises:
         UserError: Tokens, targets and student do not fit together, or the loss diverges.
     """
-    config = MemoryConfig.model_validate(run.job.config["memory"])
+    config = MemoryTrainingConfig.model_validate(run.job.config["training"])
     windows = _training_windows(config, WindowConfig.model_validate(run.job.config["windows"]))
     folder = run.store.readers(run.job.inputs["student"])["all"].folder()
     tokenizer = load_tokenizer(folder)
@@ -59,12 +65,12 @@ def train_memory_shard(run: ShardRun) -> dict[str, JsonValue]:
     return write_trained_model(run.writer.folder, model, tokenizer, result)
 
 
-def _training_windows(config: MemoryConfig, windows: WindowConfig) -> WindowConfig:
+def _training_windows(config: MemoryTrainingConfig, windows: WindowConfig) -> WindowConfig:
     """The windows of training: as long as those of the targets, but usually with less overlap."""
     stride = config.training_stride or windows.length - 1
     if stride >= windows.length:
         raise UserError(
-            f"config.memory.training_stride: {stride} must be smaller than config.windows.length "
+            f"config.training.training_stride: {stride} must be smaller than config.windows.length "
             f"({windows.length}); leave it unset for the smallest overlap"
         )
     return windows.model_copy(update={"stride": stride})
@@ -97,3 +103,9 @@ def _read_split(run: ShardRun, split: str, windows: WindowConfig, vocab_size: in
         targets.group_starts,
         vocab_size,
     )
+
+
+@task(**STAGE_TASK)
+def train_memory(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
+    """Trains the memory to imitate the targets."""
+    return run_stage(job, settings, StageWork(train_memory_shard))

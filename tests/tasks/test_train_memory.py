@@ -106,7 +106,7 @@ def make_run(
     artifact: str = "a",
 ) -> ShardRun:
     ref = ArtifactRef(stage="memory", fingerprint=artifact * 32)
-    config: dict[str, JsonValue] = {"memory": memory, "windows": windows}
+    config: dict[str, JsonValue] = {"training": memory, "windows": windows}
     job = StageJob(
         pipeline="test", ref=ref, format_version=1, config=config, identity=config, inputs=inputs
     )
@@ -187,7 +187,7 @@ def test_windows_longer_than_the_students_context_are_refused(store: Store) -> N
 
 def test_a_training_stride_as_long_as_the_window_is_refused(store: Store) -> None:
     run = make_run(store, make_inputs(store), "one", memory=MEMORY | {"training_stride": 16})
-    with pytest.raises(UserError, match=r"config.memory.training_stride: 16"):
+    with pytest.raises(UserError, match=r"config.training.training_stride: 16"):
         train_memory_shard(run)
 
 

@@ -1,0 +1,110 @@
+"""The whole pipeline, run by the command against a real Prefect server."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.command_line import memdec, memdec_json
+
+pytestmark = pytest.mark.slow
+ORDER = [
+    "corpus",
+    "corpus",
+    "base_model",
+    "tokens",
+    "embeddings",
+    "index",
+    "targets",
+    "memory",
+    "evaluation",
+    "report",
+]
+
+
+def perplexity(result: Mapping[str, Any], system: str) -> float:
+    rows = [
+        row
+        for row in result["evaluation"]
+        if (row["system"], row["split"], row["metric"]) == (system, "test", "perplexity")
+    ]
+    assert len(rows) == 1
+    assert rows[0]["ci_low"] <= rows[0]["value"] <= rows[0]["ci_high"]
+    return float(rows[0]["value"])
+
+
+def built(result: Mapping[str, Any]) -> list[str]:
+    return [stage["stage"] for stage in result["stages"] if not stage["reused"]]
+
+
+def test_a_pipeline_is_built_reused_changed_and_used(
+    tiny_pipeline: Path, tmp_path: Path, prefect_environment: Mapping[str, str]
+) -> None:
+    store = ("--store", tmp_path / "store")
+    first = memdec_json("run", tiny_pipeline, *store, env=prefect_environment)
+    assert [stage["stage"] for stage in first["stages"]] == ORDER
+    assert built(first) == ORDER
+    assert perplexity(first, "memory") < perplexity(first, "base")
+
+    again = memdec_json("run", tiny_pipeline, *store, env=prefect_environment)
+    assert built(again) == []
+    assert again["evaluation"] == first["evaluation"]
+
+    change = ("--set", "training.beta=0.3")
+    planned = memdec_json("plan", tiny_pipeline, *store, *change, env=prefect_environment)
+    to_build = [row for row in planned["stages"] if row["action"] == "build"]
+    assert [row["stage"] for row in to_build] == ["memory", "evaluation", "report"]
+    assert to_build[0]["why"] == "training.beta: 0.5 → 0.3"
+    assert to_build[1]["why"] == "other memory"
+    changed = memdec_json("run", tiny_pipeline, *store, *change, env=prefect_environment)
+    assert built(changed) == ["memory", "evaluation", "report"]
+
+    both = memdec_json(
+        "generate", tiny_pipeline, *store, "--prompt", "the court", env=prefect_environment
+    )
+    assert both["base"]
+    assert both["memory"]
+
+    forced = memdec_json(
+        "run", tiny_pipeline, *store, "--until", "index", "--force", "index",
+        env=prefect_environment,
+    )  # fmt: skip
+    assert built(forced) == ["index"]
+    assert forced["stages"][-1]["stage"] == "index"
+
+    checked = memdec_json("artifacts", "verify", *store, env=prefect_environment)
+    assert checked["damaged"] == []
+    listed = memdec_json("artifacts", "ls", *store, env=prefect_environment)
+    assert len(listed["artifacts"]) == len(ORDER) + 3
+
+    kept = memdec_json("artifacts", "gc", "--keep", "1", *store, env=prefect_environment)
+    assert sorted(name.split("/")[0] for name in kept["deleted"]) == [
+        "evaluation",
+        "memory",
+        "report",
+    ]
+    report = memdec("artifacts", "show", "report", *store, env=prefect_environment)
+    assert "perplexity" in report.stdout
+
+
+def test_a_damaged_artifact_is_named_and_built_again_on_request(
+    tiny_pipeline: Path, tmp_path: Path, prefect_environment: Mapping[str, str]
+) -> None:
+    store = ("--store", tmp_path / "store")
+    memdec_json("run", tiny_pipeline, "--until", "tokens", *store, env=prefect_environment)
+    victim = next((tmp_path / "store").glob("artifacts/tokens/*/*/train-00000/tokens.npy"))
+    content = bytearray(victim.read_bytes())
+    content[-5] ^= 1
+    victim.write_bytes(content)
+
+    found = memdec("artifacts", "verify", "--json", *store, env=prefect_environment)
+    assert found.returncode == 1
+    assert "train-00000/tokens.npy" in found.stdout
+
+    mended = memdec_json(
+        "run", tiny_pipeline, "--until", "tokens", "--force", "tokens", *store,
+        env=prefect_environment,
+    )  # fmt: skip
+    assert built(mended) == ["tokens"]
+    assert memdec_json("artifacts", "verify", *store, env=prefect_environment)["damaged"] == []

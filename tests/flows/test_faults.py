@@ -1,0 +1,79 @@
+"""Runs that are killed, and runs that race."""
+
+import os
+import random
+import signal
+import subprocess
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from storage.artifact_store import Store
+from tests.command_line import ENTRY, ROOT, memdec_json
+
+pytestmark = pytest.mark.slow
+KILLS = int(os.environ.get("MEMDEC_KILLS", "4"))
+
+
+def checksums(store: Path) -> dict[str, str]:
+    """SHA-256 of every file of every artifact, by stage, fingerprint, shard and path."""
+    opened = Store.open(str(store))
+    return {
+        f"{ref.stage}/{ref.fingerprint}/{shard.name}/{file.path}": file.sha256
+        for ref in opened.artifacts()
+        if ref.stage != "report"  # tells seconds and memory
+        for shard in opened.require(ref).shards
+        for file in shard.files
+    }
+
+
+def run_and_kill(command: list[str], env: Mapping[str, str], seconds: float) -> bool:
+    """Starts a run and kills it after some seconds; says whether it had ended by then."""
+    with subprocess.Popen(
+        command, env=env, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            return False
+        return True
+
+
+@pytest.mark.timeout(1200)
+def test_a_run_that_is_killed_again_and_again_ends_like_an_uninterrupted_one(
+    tiny_pipeline: Path, tmp_path: Path, prefect_environment: Mapping[str, str]
+) -> None:
+    whole = memdec_json(
+        "run", tiny_pipeline, "--store", tmp_path / "whole", "--threads", "1",
+        env=prefect_environment,
+    )  # fmt: skip
+    seconds = sum(stage["seconds"] for stage in whole["stages"])
+    killed = tmp_path / "killed"
+    arguments = ["run", str(tiny_pipeline), "--store", str(killed), "--threads", "1"]
+    generator = random.Random(20)
+    for _ in range(KILLS):
+        wait = 6.0 + generator.uniform(0, 2 * seconds / KILLS)
+        if run_and_kill([*ENTRY, *arguments], prefect_environment, wait):
+            break
+    ended = memdec_json(*arguments, env=prefect_environment)
+    assert ended["evaluation"] == whole["evaluation"]
+    assert checksums(killed) == checksums(tmp_path / "whole")
+
+
+def test_two_runs_started_together_build_each_stage_once(
+    tiny_pipeline: Path, tmp_path: Path, prefect_environment: Mapping[str, str]
+) -> None:
+    store = tmp_path / "store"
+
+    def run(_number: int) -> list[tuple[str, bool]]:
+        result = memdec_json("run", tiny_pipeline, "--store", store, env=prefect_environment)
+        return [(stage["fingerprint"], stage["reused"]) for stage in result["stages"]]
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(run, range(2))
+    assert [name for name, _ in first] == [name for name, _ in second]
+    for (name, reused), (_, reused_too) in zip(first, second, strict=True):
+        assert reused != reused_too, f"{name} was built twice, or by nobody"

@@ -57,7 +57,8 @@ def show(artifact: Id, store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -
     if as_json:
         print_json(manifest.model_dump(mode="json"))
     elif ref.stage == "report":
-        output.print(opened.readers(ref)["all"].read("report.md").decode(), markup=False)
+        page = opened.readers(ref)["all"].read("report.md").decode()
+        output.print(page, markup=False, soft_wrap=True)
     else:
         output.print(stage_page(opened, manifest, reused=False), markup=False, soft_wrap=True)
 

@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from memdec_core.corpus_config import CorpusConfig
+from memdec_core.training import Precision
 
 
 class PretrainConfig(BaseModel):
@@ -33,6 +34,11 @@ class PretrainConfig(BaseModel):
     batch_tokens: int = Field(16_384, ge=2, description="Tokens per optimiser step.")
     learning_rate: float = Field(
         1e-3, gt=0, description="Peak learning rate, reached after a warm-up, then a cosine to 0."
+    )
+    precision: Precision = Field(
+        "float32",
+        description="Arithmetic of the forward and backward pass (weights stay float32); "
+        "`bfloat16` is faster where the processor has it.",
     )
     seed: int = Field(0, ge=0, description="Seeds the initial weights and the order of the data.")
 

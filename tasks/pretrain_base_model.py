@@ -124,6 +124,7 @@ def _plan_training(
         batch_tokens=config.batch_tokens,
         accumulation=math.ceil(config.batch_tokens / MICRO_BATCH_TOKENS),
         validations_per_epoch=max(1, round(VALIDATIONS * positions / config.tokens)),
+        precision=config.precision,
         seed=config.seed,
     )
     per_epoch = EpochBatches(training, settings).steps_per_epoch

@@ -7,6 +7,7 @@ from pydantic import JsonValue
 
 from storage.artifact_store import Store
 from storage.manifest import Manifest
+from storage.shard_files import ShardReader
 
 _LARGEST_PICTURE_BYTES = 120_000
 """The UI loads every artifact of a list in full, so each stays small."""
@@ -24,9 +25,19 @@ def publish_manifest(store: Store, pipeline: str, manifest: Manifest, *, reused:
     stage = manifest.ref.stage
     create_markdown_artifact(
         key=f"{pipeline}-{stage}".replace("_", "-").lower(),
-        markdown=stage_page(store, manifest, reused=reused),
+        markdown=_page(store, manifest, reused=reused),
         description=f"{manifest.ref}: {'reused' if reused else 'built'}",
     )
+
+
+def _page(store: Store, manifest: Manifest, *, reused: bool) -> str:
+    if manifest.ref.stage != "report":
+        return stage_page(store, manifest, reused=reused)
+    reader = store.readers(manifest.ref)["all"]
+    page = reader.read("report.md").decode()
+    for name, picture in _pictures(reader).items():
+        page = page.replace(f"({name})", f"({picture})")
+    return page
 
 
 def stage_page(store: Store, manifest: Manifest, *, reused: bool) -> str:
@@ -42,7 +53,11 @@ def stage_page(store: Store, manifest: Manifest, *, reused: bool) -> str:
         "",
         *[f"Made from `{ref}` ({role})  " for role, ref in sorted(manifest.inputs.items())],
         "",
-        *_pictures(store, manifest),
+        *[
+            f"![{name}]({picture})\n"
+            for reader in store.readers(manifest.ref).values()
+            for name, picture in _pictures(reader).items()
+        ],
         f"Files: `{store.location(manifest.ref)}`",
     ]
     return "\n".join(lines)
@@ -77,13 +92,11 @@ def _readable(value: JsonValue) -> str:
     return str(value).replace("|", "\\|").replace("\n", " ")
 
 
-def _pictures(store: Store, manifest: Manifest) -> list[str]:
-    lines: list[str] = []
-    for reader in store.readers(manifest.ref).values():
-        for name in reader.names():
-            if name.endswith(".png"):
-                data = reader.read(name)
-                if len(data) <= _LARGEST_PICTURE_BYTES:
-                    encoded = base64.b64encode(data).decode()
-                    lines += [f"![{name}](data:image/png;base64,{encoded})", ""]
-    return lines
+def _pictures(reader: ShardReader) -> dict[str, str]:
+    """Plots that are small enough to show, by name, as data URIs."""
+    plots = {name: reader.read(name) for name in reader.names() if name.endswith(".png")}
+    return {
+        name: f"data:image/png;base64,{base64.b64encode(data).decode()}"
+        for name, data in plots.items()
+        if len(data) <= _LARGEST_PICTURE_BYTES
+    }

@@ -6,53 +6,12 @@ from pathlib import Path
 
 import yaml
 
-_WORDS = [
-    "the",
-    "court",
-    "shall",
-    "review",
-    "each",
-    "claim",
-    "before",
-    "a",
-    "judge",
-    "and",
-    "every",
-    "party",
-    "may",
-    "appeal",
-    "the",
-    "decision",
-    "within",
-    "ten",
-    "days",
-    "of",
-    "notice",
-    "unless",
-    "the",
-    "agreement",
-    "provides",
-    "for",
-    "arbitration",
-    "under",
-    "section",
-    "four",
-    "data",
-    "memory",
-    "token",
-    "window",
-    "index",
-    "target",
-    "model",
-    "base",
-    "train",
-    "valid",
-    "test",
-    "key",
-    "value",
-    "store",
-    "stage",
-]
+_TEXT = """
+the court shall review each claim before a judge and every party may appeal the decision
+within ten days of notice unless the agreement provides for arbitration under section four
+data memory token window index target model base train valid test key value store stage
+"""
+_WORDS = _TEXT.split()
 
 
 def write_documents(path: Path, count: int, seed: int) -> None:

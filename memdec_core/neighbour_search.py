@@ -26,7 +26,9 @@ from memdec_core.neighbours import (
 QUERY_BLOCK = 2048
 """Queries per FAISS call; with 256 the same search takes eight times as long."""
 KEY_BLOCK = 16_384
-"""Keys compared at a time in an exact search."""
+"""Keys read at a time in a pass over all of them."""
+CANDIDATES = 2**24
+"""Candidates held at a time in an exact search, 12 bytes each."""
 RERANKED = 1.5
 """Candidates per neighbour when the index's distances are not exact."""
 DEEPER = 4
@@ -89,10 +91,10 @@ def search_neighbours(
         Lists shorter than `k` only where the rest of the datastore is excluded.
     """
     if (keys_ND := flat_keys(datastore.index)) is not None:
-        return exact_neighbours(array_blocks(keys_ND), queries_QD, excluded_Q2, k)
+        return exact_neighbours([(0, keys_ND)], queries_QD, excluded_Q2, k)
     blocks = [
         _search_block(datastore, queries_QD[part], excluded_Q2[part], k)
-        for part in _parts(len(queries_QD))
+        for part in _parts(len(queries_QD), QUERY_BLOCK)
     ]
     ids_QK, distances_QK = (np.concatenate(arrays) for arrays in zip(*blocks, strict=True))
     found = Neighbours(ids_QK, distances_QK)
@@ -163,43 +165,67 @@ def exact_neighbours(
         excluded_Q2: First excluded row and end of the excluded rows, per query.
         k: Neighbours per query.
     """
-    n_queries = len(queries_QD)
-    ids_QK = np.full((n_queries, k), -1, np.int64)
-    distances_QK = np.full((n_queries, k), np.inf, np.float32)
-    for block_start, block in key_blocks:
-        for offset, half in array_blocks(block):
-            keys_BD = half.astype(np.float32, copy=False)
-            for part in _parts(n_queries):
-                near = _nearest_in_block(
-                    keys_BD, block_start + offset, queries_QD[part], excluded_Q2[part], k
-                )
-                ids_QK[part], distances_QK[part] = nearest(
-                    np.concatenate([ids_QK[part], near.ids_QK], axis=1),
-                    np.concatenate([distances_QK[part], near.distances_QK], axis=1),
-                    k,
-                )
-    return Neighbours(ids_QK, distances_QK)
+    found = Neighbours(
+        np.full((len(queries_QD), k), -1, np.int64),
+        np.full((len(queries_QD), k), np.inf, np.float32),
+    )
+    norms_Q = np.einsum("qd,qd->q", queries_QD, queries_QD)
+    for first_row, block in key_blocks:
+        keys_BD = block.astype(np.float32, copy=False)
+        # |q|² - 2qk + |k|², by which FAISS ranks, is off by at most this share of |q|² + |k|²
+        share = np.float32(keys_BD.shape[1] * 2.0**-22)
+        largest = np.einsum("bd,bd->b", keys_BD, keys_BD).max(initial=0)
+        for part in _exact_parts(excluded_Q2, k, first_row, len(keys_BD)):
+            within_P1 = found.distances_QK[part, -1:] + share * (norms_Q[part] + largest)[:, None]
+            found.ids_QK[part], found.distances_QK[part] = _merge_block(
+                Neighbours(found.ids_QK[part], found.distances_QK[part]),
+                queries_QD[part],
+                within_P1,
+                keys_BD,
+                excluded_Q2[part] - first_row,
+                first_row,
+            )
+    return found
 
 
-def _nearest_in_block(
+def _merge_block(
+    found: Neighbours,
+    queries_PD: NDArray[np.float32],
+    within_P1: NDArray[np.float32],
     keys_BD: NDArray[np.float32],
+    excluded_P2: NDArray[np.int64],
     first_row: int,
-    queries_QD: NDArray[np.float32],
-    excluded_Q2: NDArray[np.int64],
-    k: int,
 ) -> Neighbours:
-    """Exact neighbours among the rows `first_row`, `first_row` + 1, … of one block."""
-    inside_Q2 = np.clip(excluded_Q2, first_row, first_row + len(keys_BD))
-    struck = int((inside_Q2[:, 1] - inside_Q2[:, 0]).max(initial=0))
-    # FAISS ranks by |q|² - 2qk + |k|², which rounds: a few more keep the true k-th inside.
-    depth = min(len(keys_BD), k + struck + k // 64 + 8)
-    _, local_QC = faiss.knn(queries_QD, keys_BD, depth)
-    distances_QC = true_distances(queries_QD, keys_BD, local_QC)
-    ids_QC = local_QC + first_row
-    mask_candidates(ids_QC, distances_QC, excluded_Q2)
-    return nearest(ids_QC, distances_QC, k)
+    """Merges a block's nearest rows into lists; exclusion counts from the block's first row."""
+    k = found.ids_QK.shape[1]
+    # a few more than k, as FAISS ranks by rounded distances
+    depth = min(len(keys_BD), k + _struck(excluded_P2, len(keys_BD)) + k // 64 + 8)
+    rounded_PC, local_PC = faiss.knn(queries_PD, keys_BD, depth)
+    mask_candidates(local_PC, rounded_PC, excluded_P2)
+    local_PC[rounded_PC > within_P1] = -1  # cannot be among the k nearest any more
+    distances_PC = true_distances(queries_PD, keys_BD, local_PC)
+    ids_PC = np.where(local_PC < 0, local_PC, local_PC + first_row)
+    return nearest(
+        np.concatenate([found.ids_QK, ids_PC], axis=1),
+        np.concatenate([found.distances_QK, distances_PC], axis=1),
+        k,
+    )
 
 
-def _parts(n_queries: int) -> Iterator[slice]:
-    for start in range(0, n_queries, QUERY_BLOCK):
-        yield slice(start, start + QUERY_BLOCK)
+def _exact_parts(
+    excluded_Q2: NDArray[np.int64], k: int, first_row: int, block_rows: int
+) -> Iterator[slice]:
+    """Cuts queries so that the candidates of a part are at most `CANDIDATES`, where it can be."""
+    depth = k + _struck(excluded_Q2 - first_row, block_rows)
+    return _parts(len(excluded_Q2), max(1, min(QUERY_BLOCK, CANDIDATES // depth)))
+
+
+def _struck(excluded_Q2: NDArray[np.int64], block_rows: int) -> int:
+    """Most rows of a block that exclusion strikes out of one list."""
+    inside_Q2 = np.clip(excluded_Q2, 0, block_rows)
+    return int((inside_Q2[:, 1] - inside_Q2[:, 0]).max(initial=0))
+
+
+def _parts(n_queries: int, size: int) -> Iterator[slice]:
+    for start in range(0, n_queries, size):
+        yield slice(start, start + size)

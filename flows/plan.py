@@ -141,7 +141,7 @@ class _Planner:
         report = self._job(
             "report",
             {},
-            {job.ref.stage: job.ref for job in read} | {"corpus": corpus, "base_model": base},
+            {"corpus": corpus, "base_model": base} | {job.ref.stage: job.ref for job in read},
         )
         return Plan(tuple(self._corpora.values()), tuple(self._base_models.values()), *read, report)
 

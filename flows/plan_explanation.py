@@ -7,6 +7,7 @@ from typing import Literal, TypedDict
 from pydantic import JsonValue
 
 from flows.plan import Plan
+from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.manifest import Manifest
 from storage.refs import read_history
@@ -26,18 +27,18 @@ class PlannedStage(TypedDict):
 
 def explain_plan(plan: Plan, store: Store, pipeline: str) -> list[PlannedStage]:
     """Compares a plan with the store and with the pipeline's last finished run."""
-    previous = _previous_manifests(store, pipeline)
+    previous = _previous_artifacts(store, pipeline)
     rows: list[PlannedStage] = []
     for job in plan.jobs():
         before = next(previous[job.ref.stage], None)
         sealed = store.manifest(job.ref)
-        known = None if sealed else before
+        known = None if sealed or before is None else store.manifest(before)
         rows.append(
             PlannedStage(
                 stage=job.ref.stage,
                 fingerprint=job.ref.fingerprint,
                 action="reuse" if sealed else "build",
-                why="it exists" if sealed else _why(job, store, before),
+                why="it exists" if sealed else _why(job, store, before, known),
                 estimated_seconds=known.seconds if known else None,
                 estimated_bytes=known.bytes if known else None,
             )
@@ -45,26 +46,24 @@ def explain_plan(plan: Plan, store: Store, pipeline: str) -> list[PlannedStage]:
     return rows
 
 
-def _previous_manifests(store: Store, pipeline: str) -> defaultdict[str, Iterator[Manifest]]:
-    """The manifests of the pipeline's last run by stage, in the order of the run."""
-    by_stage: dict[str, list[Manifest]] = {}
-    history = read_history(store, pipeline)
-    for ref in history[-1].artifacts if history else ():
-        manifest = store.manifest(ref)
-        if manifest is not None:
-            by_stage.setdefault(ref.stage, []).append(manifest)
-    return defaultdict(lambda: iter(()), {name: iter(found) for name, found in by_stage.items()})
+def _previous_artifacts(store: Store, pipeline: str) -> defaultdict[str, Iterator[ArtifactRef]]:
+    """The artifacts of the pipeline's last run by stage, in the order of the run."""
+    by_stage: dict[str, list[ArtifactRef]] = {}
+    for run in read_history(store, pipeline, last=1):
+        for ref in run.artifacts:
+            by_stage.setdefault(ref.stage, []).append(ref)
+    return defaultdict(lambda: iter(()), {name: iter(refs) for name, refs in by_stage.items()})
 
 
-def _why(job: StageJob, store: Store, before: Manifest | None) -> str:
+def _why(job: StageJob, store: Store, before: ArtifactRef | None, known: Manifest | None) -> str:
     finished = len(store.committed(job.ref))
     if finished:
         return f"unfinished: {finished} shards are done and will be kept"
-    if before is None:
-        return "never built"
-    changes = [*_changed_values(before.config, job.identity), *_changed_inputs(job, before)]
-    if before.ref == job.ref:
+    if before == job.ref:
         return "its artifact is gone from the store"
+    if known is None:
+        return "never built"
+    changes = [*_changed_values(known.config, job.identity), *_changed_inputs(job, known)]
     return "; ".join(changes) or "the stage's file format has a new version"
 
 

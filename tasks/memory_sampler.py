@@ -37,17 +37,18 @@ class MemorySampler:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        self._take()
+        self.sample()
 
     def _watch(self) -> None:
         while not self._stop.wait(_INTERVAL_SECONDS):
-            self._take()
+            self.sample()
 
-    def _take(self) -> None:
-        self.peak_bytes = max(self.peak_bytes, _own_bytes())
+    def sample(self) -> None:
+        """Looks at the memory now."""
+        self.peak_bytes = max(self.peak_bytes, own_bytes())
 
 
-def _own_bytes() -> int:
+def own_bytes() -> int:
     """Anonymous and shared memory of this process in bytes; all resident memory off Linux."""
     if not _STATUS.exists():
         return int(psutil.Process().memory_info().rss)

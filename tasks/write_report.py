@@ -14,16 +14,6 @@ from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
 from tasks.stage_run import STAGE_TASK, StageWork, run_stage
 
-STAGES = (
-    "corpus",
-    "base_model",
-    "tokens",
-    "embeddings",
-    "index",
-    "targets",
-    "memory",
-    "evaluation",
-)
 PICTURES = {
     "loss_curves.png": ("memory", "curves.png"),
     "alpha_curve.png": ("evaluation", "alpha_curve.png"),
@@ -34,13 +24,14 @@ def report_shard(run: ShardRun) -> dict[str, JsonValue]:
     """Write report.md and its pictures.
 
     Args:
-        run: Shard `all`; every other stage's artifact as input, by the stage's name.
+        run: Shard `all`; every other stage's artifact as input, by the stage's name and in
+            the order of the page.
 
     Returns:
         The headline, for the manifest.
     """
     inputs = run.job.inputs
-    stages = {name: run.store.require(inputs[name]) for name in STAGES}
+    stages = {stage: run.store.require(ref) for stage, ref in inputs.items()}
     pictures = []
     for name, (stage, source) in PICTURES.items():
         reader = run.store.readers(inputs[stage])["all"]

@@ -4,10 +4,12 @@ import os
 import random
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from storage.artifact_store import Store
@@ -61,6 +63,41 @@ def test_a_run_that_is_killed_again_and_again_ends_like_an_uninterrupted_one(
     ended = memdec_json(*arguments, env=prefect_environment)
     assert ended["evaluation"] == whole["evaluation"]
     assert checksums(killed) == checksums(tmp_path / "whole")
+
+
+def workers_of(process: psutil.Process) -> list[psutil.Process]:
+    """The processes that build shards: children of the run's fork server."""
+    try:
+        servers = [
+            child for child in process.children() if "forkserver" in " ".join(child.cmdline())
+        ]
+        return [worker for server in servers for worker in server.children()]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def test_a_killed_worker_is_replaced_within_the_run(
+    tiny_pipeline: Path, tmp_path: Path, prefect_environment: Mapping[str, str]
+) -> None:
+    arguments = ["run", str(tiny_pipeline), "--store", str(tmp_path / "store")]
+    with subprocess.Popen(
+        [*ENTRY, *arguments, "--json"],
+        env=prefect_environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        process = psutil.Process(run.pid)
+        killed = None
+        while killed is None and run.poll() is None:
+            for worker in workers_of(process):
+                worker.kill()
+                killed = worker.pid
+            time.sleep(0.01)
+        _, errors = run.communicate(timeout=240)
+    assert killed is not None, "no worker was seen"
+    assert run.returncode == 0, errors
 
 
 def test_two_runs_started_together_build_each_stage_once(

@@ -40,8 +40,8 @@ from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
 from tasks.stage_run import STAGE_TASK, StageWork, run_stage
 
-PART_BYTES = 256_000_000
-"""Inverted lists held in memory before they go to disk."""
+PART_SHARE = 1 / 8
+"""Share of a worker's memory that inverted lists take before they go to disk."""
 
 Tune = Callable[[faiss.Index], float]
 
@@ -118,7 +118,8 @@ def _fill_parts(
     """Fills inverted lists part by part on disk; memory is bounded whatever the rows are."""
     lists = inverted_lists(index)
     assert lists is not None, "fits_in_parts"
-    part_rows = PART_BYTES // (lists.code_size + np.dtype(np.int64).itemsize)
+    part_bytes = int(run.settings.memory_gb * 1e9 * PART_SHARE)
+    part_rows = part_bytes // (lists.code_size + np.dtype(np.int64).itemsize)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="parts-") as folder:
         parts = IndexParts(index, Path(folder))
         for start, block in reader.iter_keys(KEY_BLOCK):

@@ -56,7 +56,7 @@ def test_a_small_datastore_is_indexed_flat(store: Store, embeddings: ArtifactRef
 def test_beyond_the_exact_limit_inverted_lists_hold_the_keys_themselves(
     store: Store, embeddings: ArtifactRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build_index, "PART_BYTES", 1)  # a part per block of keys
+    monkeypatch.setattr(build_index, "PART_SHARE", 0.0)  # a part per block of keys
     monkeypatch.setattr(build_index, "KEY_BLOCK", 500)
     job = _job(embeddings, exact_limit=1000)
     meta = build(store, job, "all", index_shard)

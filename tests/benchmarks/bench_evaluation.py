@@ -26,8 +26,8 @@ Scope = Literal["document", "stream"]
 def run() -> list[BenchRow]:
     """A small GPT-2 with the full vocabulary, on short documents and on one long stream."""
     works: list[tuple[Scope, int, str]] = [
-        ("document", 6, "6 documents of about 200 tokens, V = 50,257"),
-        ("stream", 9, "one stream of about 1,900 tokens, windows 1024/512, V = 50,257"),
+        ("document", 4, "4 documents of about 200 tokens, V = 50,257"),
+        ("stream", 6, "one stream of about 1,100 tokens, windows 1024/512, V = 50,257"),
     ]
     return [
         compare(
@@ -36,7 +36,7 @@ def run() -> list[BenchRow]:
             "tokens",
             ours=partial(ours, scope, documents),
             reference=partial(reference, scope, documents),
-            rounds=3,
+            rounds=2,
         )
         for scope, documents, what in works
     ]

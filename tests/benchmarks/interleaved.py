@@ -3,18 +3,20 @@
 Speed: both sides run in turn in one process (A B A B ...), so that a busy minute slows both, and
 the ratio is the median of the ratios within the rounds. Memory: each side runs once alone in a
 fresh process, where nothing the other side left behind can be counted or reused; its peak is the
-largest resident set seen during the work, above what its preparation already held.
+most memory of its own seen during the work, above what its preparation still held.
 """
 
+import ctypes
 import gc
 import multiprocessing
 import statistics
+import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-import psutil
+from tasks.memory_sampler import own_bytes
 
 SAMPLE_SECONDS = 0.002
 
@@ -94,8 +96,8 @@ def peak_memory_mb(side: Side) -> float:
         side: Prepares the work; called in the fresh process.
 
     Returns:
-        Peak resident memory during the first run of the work, above that after the preparation
-        (MB, 10^6 bytes), sampled every 2 ms. Pages of mapped files count once they are touched.
+        Peak anonymous and shared memory during the first run of the work, above that after the
+        preparation (MB, 10^6 bytes), sampled every 2 ms. Pages of mapped files do not count.
     """
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_peak_growth_mb, (side,))
@@ -104,14 +106,15 @@ def peak_memory_mb(side: Side) -> float:
 def _peak_growth_mb(side: Side) -> float:
     work = side()
     gc.collect()
-    process = psutil.Process()
-    before = peak = process.memory_info().rss
+    if sys.platform == "linux":  # what the preparation freed must not be there for the work to use
+        ctypes.CDLL(None).malloc_trim(0)
+    before = peak = own_bytes()
     finished = threading.Event()
 
     def sample() -> None:
         nonlocal peak
         while not finished.wait(SAMPLE_SECONDS):
-            peak = max(peak, process.memory_info().rss)
+            peak = max(peak, own_bytes())
 
     sampler = threading.Thread(target=sample)
     sampler.start()

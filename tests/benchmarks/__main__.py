@@ -1,0 +1,66 @@
+"""`make bench`: every stage that has a benchmark, against a plain reference, as one table.
+
+`python -m tests.benchmarks [STAGE ...] [--json]`; the module `bench_<stage>.py` measures a stage.
+"""
+
+import argparse
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import get_args
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.plan import StageName
+from tests.benchmarks.interleaved import BenchRow
+
+FOLDER = Path(__file__).parent
+WIDTH = 140
+STAGES = [stage for stage in get_args(StageName) if (FOLDER / f"bench_{stage}.py").exists()]
+
+
+def main() -> None:
+    """Runs the benchmarks named on the command line, or all, in the order of the stages."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help=", ".join(STAGES))
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    options = parser.parse_args()
+    if unknown := sorted(set(options.stages) - set(STAGES)):
+        parser.error(f"no benchmark for {', '.join(unknown)}; there are {', '.join(STAGES)}")
+    progress = Console(stderr=True)
+    rows: list[BenchRow] = []
+    for stage in STAGES:
+        if stage in (options.stages or STAGES):
+            progress.print(f"measuring {stage} ...", style="dim")
+            rows += import_module(f"tests.benchmarks.bench_{stage}").run()
+    if options.json:
+        print(json.dumps([row._asdict() for row in rows], indent=2))
+    else:
+        output = Console()
+        output.width = output.width if output.is_terminal else WIDTH
+        output.print(table_of(rows))
+
+
+def table_of(rows: list[BenchRow]) -> Table:
+    """Speeds in units per second, how many times faster we are, and peak memory of both sides."""
+    table = Table(title="ours against a plain reference; ratios above 1 are faster")
+    for name in ("stage", "work"):
+        table.add_column(name)
+    for name in ("ours /s", "reference /s", "ratio", "ours MB", "reference MB"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(
+            row.stage,
+            f"{row.what} ({row.unit})",
+            f"{row.ours_per_s:,.0f}",
+            f"{row.reference_per_s:,.0f}",
+            f"{row.ratio:.2f}",
+            f"{row.ours_peak_mb:,.0f}",
+            f"{row.reference_peak_mb:,.0f}",
+        )
+    return table
+
+
+if __name__ == "__main__":  # the sides' fresh processes import this module
+    main()

@@ -58,7 +58,7 @@ def _assert_equal_to_oracle(
 
 
 @pytest.mark.parametrize("mode", ["nothing", "self", "neighbourhood", "document"])
-@pytest.mark.parametrize("factory", ["Flat", "IVF8,SQfp16", "IVF8,SQ8", "IVF8,PQ8x4", "SQ8"])
+@pytest.mark.parametrize("factory", ["Flat", "IVF8,SQfp16", "IVF8,SQ8", "IVF8,PQ8x4np", "SQ8"])
 def test_search_finds_what_brute_force_finds(
     factory: str, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

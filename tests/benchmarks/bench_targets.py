@@ -1,0 +1,110 @@
+"""From keys to targets: exact sparse targets against the way of the paper's scripts.
+
+The reference searches an IVFPQ index of 64-byte codes with 32 lists probed (the number of lists is
+scaled down with the datastore), drops the first hit, and fills one row of the whole vocabulary per
+position in a Python loop. It is given as many queries per call as we take, which is FAISS's best.
+Its targets are further from exact p_kNN, which the figures here do not
+show; the targets' manifest does.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from memdec_core.excluded_rows import excluded_self
+from memdec_core.knn_distribution import TargetsConfig, sparse_rows
+from memdec_core.neighbour_index import IndexConfig, new_index, raise_nprobe, train_index
+from memdec_core.neighbour_search import Datastore, array_blocks, search_neighbours
+from tests.benchmarks.interleaved import BenchRow, Work, compare
+from tests.oracles_knn import clustered_keys
+
+VOCABULARY = 50_257
+QUERIES = 2048
+TRAINED = 5_000
+DENSE_ROWS = 256
+K = 1024
+TAU = 16.0
+
+
+def run() -> list[BenchRow]:
+    """Search and aggregation for a flat datastore, and for one behind inverted lists."""
+    works = [("Flat", 20_000, 128), ("IVF566,SQfp16", 20_000, 128)]
+    return [
+        compare(
+            "targets",
+            f"{QUERIES:,} positions, {rows:,} rows, d = {width}, k = {K}, {kind} vs IVFPQ64",
+            "positions",
+            ours=partial(ours, kind, rows, width),
+            reference=partial(reference, rows, width),
+            rounds=2,
+        )
+        for kind, rows, width in works
+    ]
+
+
+def ours(kind: str, n_rows: int, width: int) -> Work:
+    """The search and the aggregation of the targets stage."""
+    keys, tokens = datastore(n_rows, width)
+    wide = keys.astype(np.float32)
+    index = new_index(kind, width)
+    train_index(index, wide[:TRAINED], kind)
+    index.add(wide)
+    raise_nprobe(index, IndexConfig(), lambda: 1.0)
+    store = Datastore(index, lambda: array_blocks(keys))
+    config = TargetsConfig(k=K, tau=TAU)
+
+    def work() -> int:
+        found = search_neighbours(store, wide[:QUERIES], excluded_self(np.arange(QUERIES)), K)
+        return len(sparse_rows(found, tokens, config).tail_mass_Q)
+
+    return work
+
+
+def reference(n_rows: int, width: int) -> Work:
+    """Quantised search, then a dense row per position."""
+    keys, tokens = datastore(n_rows, width)
+    wide = keys.astype(np.float32)
+    index = faiss.index_factory(width, f"IVF{scaled_lists(n_rows)},PQ64np")
+    with one_thread():
+        index.train(wide[:TRAINED])
+    index.add(wide)
+    index.nprobe = 32
+
+    def work() -> int:
+        distances, ids = index.search(wide[:QUERIES], K + 1)
+        for start in range(0, QUERIES, DENSE_ROWS):
+            targets = np.zeros((DENSE_ROWS, VOCABULARY), np.float32)
+            for row in range(DENSE_ROWS):
+                near = distances[start + row, 1:]
+                weights = np.exp(-(near - near[0]) / TAU)
+                np.add.at(targets[row], tokens[ids[start + row, 1:]], weights / weights.sum())
+        return QUERIES
+
+    return work
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keeps FAISS to one thread: many small parallel loops starve on a busy machine."""
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
+
+
+def scaled_lists(n_rows: int) -> int:
+    """Lists of the paper's index, 4096 for about 100 million rows, in proportion to √N."""
+    return max(32, round(4096 * (n_rows / 1e8) ** 0.5))
+
+
+def datastore(n_rows: int, width: int) -> tuple[NDArray[np.float16], NDArray[np.uint32]]:
+    """Keys in clumps, and next tokens that follow Zipf's law."""
+    keys = clustered_keys(n_rows, width, seed=0, clusters=400)
+    ranks = np.random.default_rng(1).zipf(1.2, n_rows)
+    return keys, np.minimum(ranks, VOCABULARY - 1).astype(np.uint32)

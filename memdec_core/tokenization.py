@@ -5,7 +5,7 @@ Legend: D documents, T tokens.
 
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -71,10 +71,17 @@ def encode_documents(
     dtype = token_dtype(real_vocab_size(tokenizer))
     ending = np.array(separator_ids(tokenizer, config), dtype=dtype)
     for batch in _batches(texts):
-        encodings = backend.encode_batch_fast(batch, add_special_tokens=False)
-        pieces = [piece for e in encodings for piece in (np.array(e.ids, dtype=dtype), ending)]
-        lengths = [len(e) + len(ending) for e in encodings]
-        yield EncodedDocuments(np.concatenate(pieces), np.array(lengths, dtype=np.int64))
+        yield _encode_batch(backend, batch, ending)
+
+
+def _encode_batch(
+    backend: Tokenizer, batch: list[str], ending: npt.NDArray[Any]
+) -> EncodedDocuments:
+    """One batch; the encodings, which are large, are gone before the next one is made."""
+    encodings = backend.encode_batch_fast(batch, add_special_tokens=False)
+    pieces = [piece for e in encodings for piece in (np.array(e.ids, ending.dtype), ending)]
+    lengths = [len(e) + len(ending) for e in encodings]
+    return EncodedDocuments(np.concatenate(pieces), np.array(lengths, dtype=np.int64))
 
 
 def separator_ids(tokenizer: PreTrainedTokenizerFast, config: TokensConfig) -> list[int]:

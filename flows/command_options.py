@@ -22,7 +22,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on sta
 Workers = Annotated[int, typer.Option(min=1, max=16, help="Shards worked on at the same time.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads per worker process.")]
 Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where models run.")]
-MemoryGb = Annotated[float, typer.Option(help="Memory one worker may use for a batch, in GB.")]
+MemoryGb = Annotated[
+    float, typer.Option(min=0.1, max=1e6, help="Memory one worker may use for a batch, in GB.")
+]
 
 DEFAULT_STORE: str = RunSettings.model_fields["store"].default
 DEFAULT_MEMORY_GB: float = RunSettings.model_fields["memory_gb"].default

@@ -83,4 +83,9 @@ def _assign(content: dict[str, Any], override: str) -> None:
         place = place.setdefault(section, {})
         if not isinstance(place, dict):
             raise UserError(f"--set {override}: config.{section} is a value, not a section.")
-    place[key] = yaml.safe_load(text)
+    try:
+        place[key] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UserError(
+            f"--set {override}: {text} is not a YAML value; close its brackets and quotes."
+        ) from None

@@ -12,9 +12,11 @@ from rich.table import Table
 from memdec_core.errors import UserError
 from storage.store_errors import StorageError, StoreUnavailable
 from tasks.progress import TERMINAL
+from tasks.supervised_process import WorkerFailed
 
 EXIT_FAILED = 1
 EXIT_MISTAKE = 2
+EXIT_STOPPED = 130
 
 screen = Console(stderr=True, highlight=False)
 output = Console(highlight=False)
@@ -29,12 +31,19 @@ def exit_on_mistake() -> Iterator[None]:
         screen.print("[bold red]error[/]", end=" ")
         screen.print(str(mistake), markup=False, soft_wrap=True)
         sys.exit(EXIT_FAILED if isinstance(mistake, StoreUnavailable) else EXIT_MISTAKE)
-    except KeyboardInterrupt:
-        screen.print("stopped; what was finished is kept, the same command goes on from there")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == EXIT_STOPPED:  # which is what Typer makes of Ctrl-C
+            screen.print("stopped; what was finished is kept, the same command goes on from there")
+        raise
     except Exception as failure:
         screen.print("[bold red]failed[/]", end=" ")
         screen.print(str(failure) or repr(failure), markup=False, soft_wrap=True)
+        if isinstance(failure, WorkerFailed):
+            screen.print(
+                "The run's page in the Prefect UI has the traceback; "
+                "`memdec artifacts verify` tells whether what the stage read is damaged.",
+                soft_wrap=True,
+            )
         sys.exit(EXIT_FAILED)
 
 
@@ -42,7 +51,8 @@ def exit_on_mistake() -> Iterator[None]:
 def progress_bars() -> Iterator[None]:
     """Shows the progress of running stages on the terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=screen, transient=True) as display:
+    hidden = not screen.is_terminal
+    with Progress(*columns, console=screen, transient=True, disable=hidden) as display:
         token = TERMINAL.set(display)
         try:
             yield

@@ -19,9 +19,10 @@ from flows.command_options import (
     Threads,
     Workers,
 )
-from flows.config_file import explain, load_config
-from flows.console import output, print_json, print_table, progress_bars, screen
+from flows.config_file import load_config
+from flows.console import output, print_json, print_table, progress_bars
 from flows.plan import StageName
+from flows.prefect_server import start_temporary_server
 from memdec_core.errors import UserError
 from tasks.run_settings import RunSettings
 
@@ -46,21 +47,13 @@ def run(  # noqa: PLR0913 - each is an option of the command
 ) -> None:
     """Run a pipeline: reuse every artifact that exists, build the others."""
     config = load_config(pipeline, overrides or [])
-    try:
-        settings = RunSettings.model_validate(
-            {
-                "store": store,
-                "workers": workers,
-                "threads": threads,
-                "device": device,
-                "memory_gb": memory_gb,
-            }
-        )
-    except ValidationError as error:
-        raise UserError(explain(error)) from None
-    screen.print("starting; a temporary Prefect server may take some seconds", style="dim")
+    settings = RunSettings(
+        store=store, workers=workers, threads=threads, device=device, memory_gb=memory_gb
+    )
+    forced = _stages(force or [])
+    start_temporary_server()
     with progress_bars():
-        result = build_memory(config, settings, until, _stages(force or []))
+        result = build_memory(config, settings, until, forced)
     if as_json:
         print_json(result)
     else:

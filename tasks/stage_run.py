@@ -27,7 +27,7 @@ from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
 from tasks.software import git_commit, software_versions
 from tasks.stage_job import StageJob
-from tasks.supervised_process import Report, WorkerDied, supervise
+from tasks.supervised_process import Report, WorkerDied, stop_workers, supervise
 from tasks.ui_artifacts import publish_manifest
 
 Figures = dict[str, JsonValue]
@@ -131,12 +131,16 @@ def _build_missing(
                 supervise_shard(job, name, attempt, settings, work, progress)
             return
         running: deque[PrefectFuture[None]] = deque()
-        for name in missing:
-            if len(running) == settings.workers:
-                running.popleft().result()
-            running.append(build_shard.submit(job, name, attempt, settings, work, progress))
-        for future in running:
-            future.result()
+        try:
+            for name in missing:
+                if len(running) == settings.workers:
+                    running.popleft().result()
+                running.append(build_shard.submit(job, name, attempt, settings, work, progress))
+            for future in running:
+                future.result()
+        except KeyboardInterrupt:
+            stop_workers()
+            raise
 
 
 def supervise_shard(

@@ -12,15 +12,20 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from memdec_core.errors import UserError
 from storage.store_errors import StorageError
+from tasks.blocked_interrupt import blocked_interrupt
 
 Report = Callable[[float, str], None]
 T = TypeVar("T")
 _EXIT_SECONDS = 5.0
+_RUNNING: set[BaseProcess] = set()
+_STOPPED = threading.Event()
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
@@ -43,7 +48,11 @@ class WorkerDied(RuntimeError):
 
 
 class WorkerFailed(RuntimeError):
-    """A worker process raised; the message is its traceback."""
+    """A worker process raised; the message is the exception, a note holds its traceback."""
+
+
+class WorkersStopped(RuntimeError):
+    """The run is being stopped; no worker starts or goes on."""
 
 
 def supervise(
@@ -65,6 +74,7 @@ def supervise(
         StorageError: Likewise.
         WorkerFailed: The work raised anything else.
         WorkerDied: The process ended without an answer.
+        WorkersStopped: `stop_workers` was called.
         RuntimeError: This already is a worker: its script lacks a `__main__` guard.
     """
     if multiprocessing.parent_process() is not None:
@@ -75,22 +85,49 @@ def supervise(
     # threads that spin while they wait take the cores from each other: measured 2.7-3.8x slower
     # training beside other work; the server process hands this on to every worker
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    _start_fork_server()
     receiver, sender = _PROCESSES.Pipe(duplex=False)
     child = _PROCESSES.Process(target=_child, args=(sender, work, arguments, threads), daemon=True)
     child.start()
     sender.close()
+    _RUNNING.add(child)
     try:
+        _refuse_after_stop()
         answer: T = _await_answer(receiver, report)
     except EOFError:
         child.join()
+        _refuse_after_stop()
         raise WorkerDied(_death_message(work, child.exitcode)) from None
     else:
         child.join(_EXIT_SECONDS)
         return answer
     finally:
+        _RUNNING.discard(child)
         receiver.close()
         child.kill()
         child.join()
+
+
+def stop_workers() -> None:
+    """Ends every worker of this process for good.
+
+    The threads that watch them do not notice an interrupt and would see them through.
+    """
+    _STOPPED.set()
+    for child in list(_RUNNING):
+        child.kill()
+
+
+def _start_fork_server() -> None:
+    """Starts what children are forked from, deaf to Ctrl-C from its first moment."""
+    resource_tracker.ensure_running()  # on its own: it unblocks the signal
+    with blocked_interrupt():
+        forkserver.ensure_running()
+
+
+def _refuse_after_stop() -> None:
+    if _STOPPED.is_set():
+        raise WorkersStopped("The run is being stopped.")
 
 
 def _await_answer(receiver: Connection, report: Report) -> Any:  # noqa: ANN401 - work's own
@@ -103,7 +140,10 @@ def _await_answer(receiver: Connection, report: Report) -> Any:  # noqa: ANN401 
         elif kind == "mistake":
             raise content[0]
         else:
-            raise WorkerFailed(content[0])
+            summary, remote_traceback = content
+            failure = WorkerFailed(summary)
+            failure.add_note(remote_traceback)
+            raise failure
 
 
 def _death_message(work: Callable[..., object], exit_code: int | None) -> str:
@@ -128,8 +168,9 @@ def _child(
         result = work(*arguments, lambda done, note: sender.send(("progress", done, note)))
     except (UserError, StorageError) as mistake:
         sender.send(("mistake", mistake))
-    except BaseException:
-        sender.send(("failure", traceback.format_exc()))
+    except BaseException as failure:
+        summary = "".join(traceback.format_exception_only(failure)).strip()
+        sender.send(("failure", summary, traceback.format_exc()))
     else:
         sender.send(("result", result))
 

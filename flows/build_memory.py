@@ -71,6 +71,7 @@ def build_memory(
             run(build_base_model, base_model)
         run.check_tokenizers(plan.base_models)
         run(build_tokens, plan.tokens)
+        run.check_neighbours(plan)
         run(build_embeddings, plan.embeddings)
         run(build_index, plan.index)
         run(build_targets, plan.targets)

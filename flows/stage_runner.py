@@ -10,6 +10,7 @@ from prefect.tasks import Task
 from flows.plan import Plan
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
+from tasks.check_neighbours import check_neighbours
 from tasks.check_tokenizers import check_tokenizers
 from tasks.progress import announce
 from tasks.run_settings import RunSettings
@@ -71,7 +72,12 @@ class StageRunner:
     def check_tokenizers(self, base_models: Sequence[StageJob]) -> None:
         """Refuses models that do not share the first one's tokenizer, before any real work."""
         if all(job.ref in self._wanted for job in base_models) and len(base_models) > 1:
-            check_tokenizers([job.ref for job in base_models], self._settings)
+            check_tokenizers(base_models, self._settings)
+
+    def check_neighbours(self, plan: Plan) -> None:
+        """Refuses more neighbours than the tokens give, before any is computed."""
+        if plan.targets.ref in self._wanted:
+            check_neighbours(plan.embeddings, plan.targets, self.store)
 
     def is_complete(self, plan: Plan) -> bool:
         """Whether the run has gone through to the report."""

@@ -25,7 +25,7 @@ def open_root(url: str) -> ObjectRoot:
         StoreReadOnly: A missing local folder cannot be made.
     """
     parts = urlsplit(url)
-    if "://" not in url:
+    if ":/" not in url:  # one slash is a slip of the pen, not a folder called "s3:"
         return _open_folder(Path(url))
     if parts.scheme == "file":
         return _open_folder(Path(unquote(parts.path)))

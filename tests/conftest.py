@@ -1,5 +1,8 @@
 """Fixtures that tests of every folder share."""
 
+import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,3 +14,15 @@ from storage.artifact_store import Store
 def store(tmp_path: Path) -> Store:
     """An empty store in a folder of its own."""
     return Store.open(str(tmp_path / "store"))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB of its own; permissions do not stop root, a real one does."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("NOT TESTED: full and read-only stores, which need root and mount")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)

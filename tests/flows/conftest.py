@@ -11,6 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.tiny_pipeline import write_tiny_pipeline
 
@@ -49,6 +52,15 @@ def _wait_until_healthy(api: str, log: Path) -> None:
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.5)
     pytest.fail(f"the Prefect server did not start in two minutes:\n{log.read_text()}")
+
+
+@pytest.fixture
+def prefect_server(prefect_environment: Mapping[str, str]) -> Iterator[None]:
+    """Flows called in this process report to the session's server."""
+    with temporary_settings({PREFECT_API_URL: prefect_environment["PREFECT_API_URL"]}):
+        yield
+        APILogWorker.drain_all()  # at exit both would wait long for a server that is gone
+        EventsWorker.drain_all()
 
 
 @pytest.fixture

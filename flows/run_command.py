@@ -24,6 +24,7 @@ from flows.console import output, print_json, print_table, progress_bars
 from flows.plan import StageName
 from flows.prefect_server import start_temporary_server
 from memdec_core.errors import UserError
+from tasks.report_tables import compared
 from tasks.run_settings import RunSettings
 
 Until = Annotated[StageName | None, typer.Option(help="The last stage to build.")]
@@ -69,9 +70,9 @@ def _stages(names: list[str]) -> list[StageName]:
 
 
 def _show(result: RunResult, store: str) -> None:
-    rows = [row for row in result["evaluation"] if row["metric"] in ("perplexity", "alpha")]
-    if rows:
-        print_table(f"{result['pipeline']}: evaluation", rows)
+    if result["evaluation"]:
+        rows = [_main_columns(row) for row in compared(result["evaluation"])]
+        print_table(f"{result['pipeline']}: perplexity (confidence interval)", rows)
     report = [stage for stage in result["stages"] if stage["stage"] == "report"]
     if report:
         place = f"memdec artifacts show report/{report[0]['fingerprint'][:12]} --store {store}"
@@ -82,3 +83,8 @@ def _show(result: RunResult, store: str) -> None:
         output.print(f"The run in the Prefect UI: {page}", soft_wrap=True)
     else:
         output.print("The run in the Prefect UI: start it with `make ui`, then open Runs.")
+
+
+def _main_columns(row: dict[str, str]) -> dict[str, str]:
+    shown = ("base model", "split", "base", "base + memory", "ratio", "α")
+    return {name: row[name] for name in shown}

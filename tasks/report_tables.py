@@ -32,23 +32,29 @@ RESULTS_NOTE = (
 )
 
 
-def results_table(rows: Rows) -> Iterator[str]:
-    """Base against base and memory, by base and split."""
+def compared(rows: Rows) -> Iterator[dict[str, str]]:
+    """Base against base and memory, one line per base and split, by column."""
     table = by_key(rows)
-    yield "| base model | split | base | base + memory | ratio | α | memory alone | tokens |"
-    yield "|---|---|--:|--:|--:|--:|--:|--:|"
     for base in bases_of(rows):
         for split in dict.fromkeys(row["split"] for row in rows if row["base"] == base):
-            yield _line(
-                base,
-                split,
-                _interval(table["base", base, split, "perplexity"]),
-                _interval(table["memory", base, split, "perplexity"]),
-                _interval(table["memory", base, split, "perplexity_ratio"]),
-                f"{table['memory', base, TUNING_SPLIT, 'alpha']['value']:g}",
-                _interval(table["memory_alone", None, split, "perplexity"]),
-                f"{table['base', base, split, 'perplexity']['n']:,}",
-            )
+            yield {
+                "base model": str(base),
+                "split": str(split),
+                "base": _interval(table["base", base, split, "perplexity"]),
+                "base + memory": _interval(table["memory", base, split, "perplexity"]),
+                "ratio": _interval(table["memory", base, split, "perplexity_ratio"]),
+                "α": f"{table['memory', base, TUNING_SPLIT, 'alpha']['value']:g}",
+                "memory alone": _interval(table["memory_alone", None, split, "perplexity"]),
+                "tokens": f"{table['base', base, split, 'perplexity']['n']:,}",
+            }
+
+
+def results_table(rows: Rows) -> Iterator[str]:
+    """Base against base and memory, by base and split."""
+    yield "| base model | split | base | base + memory | ratio | α | memory alone | tokens |"
+    yield "|---|---|--:|--:|--:|--:|--:|--:|"
+    for line in compared(rows):
+        yield _line(*line.values())
 
 
 def stage_table(stages: Manifests) -> Iterator[str]:

@@ -52,8 +52,8 @@ layers: $(INSTALLED) ## Which folder may import which
 	$(BIN)/lint-imports
 
 .PHONY: pytest
-pytest: $(INSTALLED) ## The tests alone, two files at a time
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest --numprocesses 2 --dist loadfile
+pytest: $(INSTALLED) ## The tests alone, two at a time
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest --numprocesses 2 --dist worksteal --durations 15
 
 .PHONY: bench
 bench: $(INSTALLED) ## Speed and memory of every stage against a plain reference

@@ -1,5 +1,6 @@
 """The whole pipeline, run by the command against a real Prefect server."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,7 @@ def test_a_pipeline_is_built_reused_changed_and_used(
     content = bytearray(victim.read_bytes())
     content[-5] ^= 1
     victim.write_bytes(content)
-    damaged = memdec("artifacts", "verify", *store, env=prefect_environment)
+    damaged = memdec("artifacts", "verify", "--json", *store, env=prefect_environment)
     assert damaged.returncode == 1
-    assert "train-00000/tokens.npy" in damaged.stdout.replace("\n", "")
+    assert [each["stage"] for each in json.loads(damaged.stdout)["damaged"]] == ["tokens"]
+    assert "train-00000/tokens.npy" in damaged.stdout

@@ -16,7 +16,7 @@ from storage.artifact_store import Store
 from tests.command_line import ENTRY, ROOT, memdec_json
 
 pytestmark = pytest.mark.slow
-KILLS = int(os.environ.get("MEMDEC_KILLS", "4"))
+KILLS = int(os.environ.get("MEMDEC_KILLS", "3"))
 
 
 def checksums(store: Path) -> dict[str, str]:

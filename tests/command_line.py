@@ -17,7 +17,7 @@ def memdec(
     """Runs the command to its end and returns what it printed."""
     command = [*ENTRY, *map(str, arguments)]
     return subprocess.run(
-        command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False
+        command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
     )
 
 

@@ -1,9 +1,13 @@
 """What the command prints: results on standard output, everything else on standard error."""
 
 import json
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -25,6 +29,7 @@ output = Console(highlight=False)
 @contextmanager
 def exit_on_mistake() -> Iterator[None]:
     """Turns errors into one message and an exit code: 2 for the user's mistakes, else 1."""
+    interrupted = _noted_interrupts()
     try:
         yield
     except (UserError, StorageError) as mistake:
@@ -32,10 +37,12 @@ def exit_on_mistake() -> Iterator[None]:
         screen.print(str(mistake), markup=False, soft_wrap=True)
         sys.exit(EXIT_FAILED if isinstance(mistake, StoreUnavailable) else EXIT_MISTAKE)
     except SystemExit as end:
-        if end.code == EXIT_STOPPED:  # which is what Typer makes of Ctrl-C
-            screen.print("stopped; what was finished is kept, the same command goes on from there")
+        if end.code == EXIT_STOPPED or interrupted.is_set():  # Typer makes the former of Ctrl-C
+            _exit_stopped()
         raise
     except Exception as failure:
+        if interrupted.is_set():  # Prefect makes a crashed run of it, depending on where it hits
+            _exit_stopped()
         screen.print("[bold red]failed[/]", end=" ")
         screen.print(str(failure) or repr(failure), markup=False, soft_wrap=True)
         if isinstance(failure, WorkerFailed):
@@ -45,6 +52,23 @@ def exit_on_mistake() -> Iterator[None]:
                 soft_wrap=True,
             )
         sys.exit(EXIT_FAILED)
+
+
+def _noted_interrupts() -> threading.Event:
+    """An event that is set when Ctrl-C arrives, which interrupts as it always does."""
+    event = threading.Event()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        event.set()
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    return event
+
+
+def _exit_stopped() -> NoReturn:
+    screen.print("stopped; what was finished is kept, the same command goes on from there")
+    sys.exit(EXIT_STOPPED)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -85,27 +84,3 @@ def digest_file(path: Path) -> str:
             return file_digest(file, "sha256").hexdigest()
     except (FileNotFoundError, IsADirectoryError) as error:
         raise MissingSource(f"{path}: no such file; correct the path") from error
-
-
-def digest_folder(folder: Path) -> str:
-    """One digest for the names and bytes of all files below a folder, wherever it lies.
-
-    Links count as what they point to. Hidden names are left out: version control and download
-    caches keep their own files there.
-
-    Raises:
-        MissingSource: There is no such folder, or no file in it.
-    """
-    files = sorted((path.relative_to(folder).as_posix(), path) for path in _visible_files(folder))
-    if not files:
-        raise MissingSource(f"{folder}: no folder with files; correct the path")
-    listing = [[name, digest_file(path)] for name, path in files]
-    return sha256(canonical_json(listing).encode()).hexdigest()
-
-
-def _visible_files(folder: Path) -> list[Path]:
-    found = []
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent, name) for name in files if not name.startswith(".")]
-    return found

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from storage.artifact_ref import ArtifactRef
-from storage.fingerprint import canonical_json, digest_file, digest_folder, fingerprint
+from storage.fingerprint import canonical_json, digest_file, fingerprint
 from storage.store_errors import MissingSource
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
@@ -117,36 +117,9 @@ def test_what_has_no_canonical_form_is_refused_with_its_path(value: object) -> N
         canonical_json({"config": {"a": [0, value]}})
 
 
-def test_a_folder_is_known_by_names_and_bytes_alone(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        (tmp_path / name / "sub").mkdir(parents=True)
-        (tmp_path / name / "config.json").write_text("{}")
-        (tmp_path / name / "sub" / "model.bin").write_bytes(bytes(10))
-    (tmp_path / "two" / ".cache").mkdir()
-    (tmp_path / "two" / ".cache" / "lock").write_text("mine")
-    digest = digest_folder(tmp_path / "one")
-    assert digest == digest_folder(tmp_path / "two")
-    (tmp_path / "two" / "sub" / "model.bin").write_bytes(bytes(9) + b"x")
-    assert digest != digest_folder(tmp_path / "two")
-    (tmp_path / "one" / "config.json").rename(tmp_path / "one" / "settings.json")
-    assert digest != digest_folder(tmp_path / "one")
-
-
-def test_a_link_counts_as_what_it_points_to(tmp_path: Path) -> None:
-    (tmp_path / "blobs").mkdir()
-    (tmp_path / "blobs" / "f").write_text("text")
-    (tmp_path / "plain").mkdir()
-    (tmp_path / "plain" / "f").write_text("text")
-    (tmp_path / "linked").mkdir()
-    (tmp_path / "linked" / "f").symlink_to(tmp_path / "blobs" / "f")
-    assert digest_folder(tmp_path / "linked") == digest_folder(tmp_path / "plain")
-
-
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingSource, match="nowhere: no such file"):
         digest_file(tmp_path / "nowhere")
-    with pytest.raises(MissingSource, match="nowhere: no folder with files"):
-        digest_folder(tmp_path / "nowhere")
 
 
 GOLDEN = "53b1e26df6decb53b19bb572b4b739d8"

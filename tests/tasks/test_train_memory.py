@@ -11,12 +11,13 @@ from pydantic import JsonValue
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from memdec_core.epoch_order import POOL_GROUPS
 from memdec_core.errors import UserError
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.checkpoint_files import CheckpointFiles
 from storage.curve_parquet import read_curves
-from storage.target_parquet import TargetBlock, write_targets
+from storage.target_parquet import CACHED_GROUPS, TargetBlock, write_targets
 from storage.token_shards import write_token_shard
 from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
@@ -198,3 +199,7 @@ def test_the_students_own_files_are_left_as_they_were(store: Store) -> None:
     train_memory_shard(make_run(store, inputs, "one"))
     after = load_file(student)
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_reader_caches_all_row_groups_that_a_pool_of_windows_may_touch() -> None:
+    assert POOL_GROUPS <= CACHED_GROUPS

@@ -8,7 +8,7 @@ import numba
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
-def kernel(*, parallel: bool = False) -> Callable[[Function], Function]:
+def kernel(*, parallel: bool = False, inline: bool = False) -> Callable[[Function], Function]:
     """Compiles a function over NumPy arrays to machine code, cached on disk between processes.
 
     Sums may be reordered so that they use vector registers; NaN and infinity keep their meaning,
@@ -16,11 +16,16 @@ def kernel(*, parallel: bool = False) -> Callable[[Function], Function]:
 
     Args:
         parallel: Whether `numba.prange` loops run on all threads.
+        inline: Whether kernels that call it contain it; worth it where a call does little.
     """
 
     def compile_function(function: Function) -> Function:
         compiled = numba.njit(
-            parallel=parallel, cache=True, nogil=True, fastmath={"reassoc", "contract"}
+            parallel=parallel,
+            cache=True,
+            nogil=True,
+            forceinline=inline,
+            fastmath={"reassoc", "contract"},
         )(function)
         return cast("Function", compiled)  # callable with the function's own signature
 

@@ -1,19 +1,21 @@
-"""Nearest rows of the datastore: through a FAISS index, or by comparing with every key.
+"""Nearest rows of the datastore, whatever its index: exact distances, no excluded row.
 
-Whatever the index, what comes out are exact distances between true keys, no excluded row, and no
-list shorter than the datastore allows. Memory is bounded by the constants below, whatever N is.
+A flat index is compared with every key, inverted lists of true keys list by list; through any other
+index FAISS finds candidates, which the true keys rank again. No list is shorter than the datastore
+allows: what is left short is searched again, among all keys.
 
 Shapes: Q queries, C candidates per query, K neighbours per query, N rows of the datastore, D width.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import faiss
 import numpy as np
-from numpy.typing import NDArray
 
+from memdec_core.inverted_search import inverted_neighbours
+from memdec_core.nearest_lists import list_bytes
 from memdec_core.neighbour_index import has_exact_distances, index_nprobe
 from memdec_core.neighbours import (
     Neighbours,
@@ -22,20 +24,25 @@ from memdec_core.neighbours import (
     nearest,
     true_distances,
 )
+from memdec_core.search_threads import search_in_threads, search_threads
+from memdec_core.tile_search import (
+    KeyBlocks,
+    Keys,
+    Queries,
+    exact_neighbours,
+    exact_neighbours_in_memory,
+)
 
-QUERY_BLOCK = 2048
+FAISS_BLOCK = 2048
 """Queries per FAISS call; with 256 the same search takes eight times as long."""
+THREAD_BLOCK = 8192
+"""Most queries of a thread at a time: with more, the work on a list is shared no better."""
 KEY_BLOCK = 16_384
 """Keys read at a time in a pass over all of them."""
-CANDIDATES = 2**24
-"""Candidates held at a time in an exact search, 12 bytes each."""
 RERANKED = 1.5
 """Candidates per neighbour when the index's distances are not exact."""
 DEEPER = 4
 """Times as many candidates and lists on the second try for lists that exclusion left short."""
-
-Keys = NDArray[np.float16] | NDArray[np.float32]
-KeyBlocks = Iterable[tuple[int, Keys]]
 
 
 @dataclass(frozen=True)
@@ -58,174 +65,89 @@ class Datastore:
         return int(self.index.ntotal)
 
 
-def flat_keys(index: faiss.Index) -> NDArray[np.float32] | None:
-    """The keys inside a flat index as a view, shape (N, D); None for every other kind."""
-    if not isinstance(index, faiss.IndexFlat):
-        return None
-    flat = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d)
-    keys_ND: NDArray[np.float32] = flat.reshape(index.ntotal, index.d)
-    return keys_ND
-
-
 def array_blocks(keys_ND: Keys, block_rows: int = KEY_BLOCK) -> Iterator[tuple[int, Keys]]:
     """Passes over keys that are an array."""
     for start in range(0, len(keys_ND), block_rows):
         yield start, keys_ND[start : start + block_rows]
 
 
-def search_neighbours(
-    datastore: Datastore,
-    queries_QD: NDArray[np.float32],
-    excluded_Q2: NDArray[np.int64],
-    k: int,
-) -> Neighbours:
+def queries_at_once(k: int, width: int, memory_bytes: float) -> int:
+    """How many queries to search for together: many are fast, all of them need lists in memory.
+
+    Args:
+        k: Neighbours per query.
+        width: Length of a key.
+        memory_bytes: What the search may use.
+    """
+    query_bytes = list_bytes(k) + width * 8  # as float32, as codes, and as they were read
+    fitting = int(memory_bytes / query_bytes)
+    return max(FAISS_BLOCK, min(fitting, search_threads() * THREAD_BLOCK))
+
+
+def search_neighbours(datastore: Datastore, queries: Queries, k: int) -> Neighbours:
     """Finds the `k` nearest rows of each query, never an excluded one.
 
     Args:
         datastore: Where to search.
-        queries_QD: Queries; at least `QUERY_BLOCK` at a time are fast.
-        excluded_Q2: First excluded row and end of the excluded rows, per query.
+        queries: What to search for, best `queries_at_once`.
         k: Neighbours per query.
 
     Returns:
         Lists shorter than `k` only where the rest of the datastore is excluded.
     """
-    if (keys_ND := flat_keys(datastore.index)) is not None:
-        return exact_neighbours([(0, keys_ND)], queries_QD, excluded_Q2, k)
-    blocks = [
-        _search_block(datastore, queries_QD[part], excluded_Q2[part], k)
-        for part in _parts(len(queries_QD), QUERY_BLOCK)
-    ]
-    ids_QK, distances_QK = (np.concatenate(arrays) for arrays in zip(*blocks, strict=True))
-    found = Neighbours(ids_QK, distances_QK)
-    wanted_Q = np.minimum(k, datastore.n_rows - (excluded_Q2[:, 1] - excluded_Q2[:, 0]))
+    found = _search(datastore, queries, k)
+    excluded_Q = queries.excluded_Q2[:, 1] - queries.excluded_Q2[:, 0]
+    wanted_Q = np.minimum(k, datastore.n_rows - excluded_Q)
     short_S = np.flatnonzero(count_found(found) < wanted_Q)
     if short_S.size:
-        mended = exact_neighbours(
-            datastore.key_blocks(), queries_QD[short_S], excluded_Q2[short_S], k
-        )
+        mended = exact_neighbours(datastore.key_blocks(), queries.part(short_S), k)
         found.ids_QK[short_S], found.distances_QK[short_S] = mended
     return found
 
 
-def _search_block(
-    datastore: Datastore, queries_QD: NDArray[np.float32], excluded_Q2: NDArray[np.int64], k: int
-) -> Neighbours:
-    """One block by the index: deep enough for most lists, then deeper for those left short."""
+def _search(datastore: Datastore, queries: Queries, k: int) -> Neighbours:
+    """Searches in the way that the index allows; some lists may be short."""
+    index = datastore.index
+    if isinstance(index, faiss.IndexFlat):
+        keys_ND = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d)
+        keys_ND = keys_ND.reshape(index.ntotal, index.d)
+        return search_in_threads(
+            lambda part: exact_neighbours_in_memory(keys_ND, part, k), queries, THREAD_BLOCK
+        )
+    if has_exact_distances(index):
+        assert isinstance(index, faiss.IndexIVF), "the other kind with exact distances"
+        return search_in_threads(
+            lambda part: inverted_neighbours(index, part, k), queries, THREAD_BLOCK
+        )
+    blocks = [
+        _search_block(datastore, queries.part(slice(start, start + FAISS_BLOCK)), k)
+        for start in range(0, len(queries.keys_QD), FAISS_BLOCK)
+    ]
+    ids_QK, distances_QK = (np.concatenate(arrays) for arrays in zip(*blocks, strict=True))
+    return Neighbours(ids_QK, distances_QK)
+
+
+def _search_block(datastore: Datastore, queries: Queries, k: int) -> Neighbours:
+    """One block by FAISS: deep enough for most lists, then deeper for those left short."""
+    excluded_Q2 = queries.excluded_Q2
     longest = int((excluded_Q2[:, 1] - excluded_Q2[:, 0]).max(initial=0))
-    found = _probe(datastore, queries_QD, excluded_Q2, k, k + min(longest, k))
+    found = _probe(datastore, queries, k, k + min(longest, k))
     short_S = np.flatnonzero(count_found(found) < k)
     if short_S.size:
-        deep = _probe(
-            datastore,
-            queries_QD[short_S],
-            excluded_Q2[short_S],
-            k,
-            k + min(longest, DEEPER * k),
-            DEEPER,
-        )
+        depth = k + min(longest, DEEPER * k)
+        deep = _probe(datastore, queries.part(short_S), k, depth, DEEPER)
         found.ids_QK[short_S], found.distances_QK[short_S] = deep
     return found
 
 
 def _probe(
-    datastore: Datastore,
-    queries_QD: NDArray[np.float32],
-    excluded_Q2: NDArray[np.int64],
-    k: int,
-    depth: int,
-    more_lists: int = 1,
+    datastore: Datastore, queries: Queries, k: int, depth: int, more_lists: int = 1
 ) -> Neighbours:
-    """Asks the index for `depth` candidates, strikes out the excluded, makes distances exact."""
-    index = datastore.index
-    exact = has_exact_distances(index)
-    if not exact:
-        depth = math.ceil(RERANKED * depth)
-    depth = min(depth, datastore.n_rows)
-    with index_nprobe(index, more_lists):
-        distances_QC, ids_QC = index.search(queries_QD, depth)
-    mask_candidates(ids_QC, distances_QC, excluded_Q2)
-    if not exact:
-        assert datastore.keys_ND is not None, "an index with rounded distances needs true keys"
-        distances_QC = true_distances(queries_QD, datastore.keys_ND, ids_QC)
+    """Asks the index for candidates, strikes out the excluded, makes distances exact."""
+    assert datastore.keys_ND is not None, "an index with rounded distances needs true keys"
+    depth = min(math.ceil(RERANKED * depth), datastore.n_rows)
+    with index_nprobe(datastore.index, more_lists):
+        distances_QC, ids_QC = datastore.index.search(queries.keys_QD, depth)
+    mask_candidates(ids_QC, distances_QC, queries.excluded_Q2)
+    distances_QC = true_distances(queries.keys_QD, datastore.keys_ND, ids_QC)
     return nearest(ids_QC, distances_QC, k)
-
-
-def exact_neighbours(
-    key_blocks: KeyBlocks,
-    queries_QD: NDArray[np.float32],
-    excluded_Q2: NDArray[np.int64],
-    k: int,
-) -> Neighbours:
-    """Finds the `k` nearest rows of each query by comparing it with every key.
-
-    Args:
-        key_blocks: One pass over the keys: pairs of first row and keys, of any size.
-        queries_QD: Queries; all of them are compared in the one pass.
-        excluded_Q2: First excluded row and end of the excluded rows, per query.
-        k: Neighbours per query.
-    """
-    found = Neighbours(
-        np.full((len(queries_QD), k), -1, np.int64),
-        np.full((len(queries_QD), k), np.inf, np.float32),
-    )
-    norms_Q = np.einsum("qd,qd->q", queries_QD, queries_QD)
-    for first_row, block in key_blocks:
-        keys_BD = block.astype(np.float32, copy=False)
-        # |q|² - 2qk + |k|², by which FAISS ranks, is off by at most this share of |q|² + |k|²
-        share = np.float32(keys_BD.shape[1] * 2.0**-22)
-        largest = np.einsum("bd,bd->b", keys_BD, keys_BD).max(initial=0)
-        for part in _exact_parts(excluded_Q2, k, first_row, len(keys_BD)):
-            within_P1 = found.distances_QK[part, -1:] + share * (norms_Q[part] + largest)[:, None]
-            found.ids_QK[part], found.distances_QK[part] = _merge_block(
-                Neighbours(found.ids_QK[part], found.distances_QK[part]),
-                queries_QD[part],
-                within_P1,
-                keys_BD,
-                excluded_Q2[part] - first_row,
-                first_row,
-            )
-    return found
-
-
-def _merge_block(
-    found: Neighbours,
-    queries_PD: NDArray[np.float32],
-    within_P1: NDArray[np.float32],
-    keys_BD: NDArray[np.float32],
-    excluded_P2: NDArray[np.int64],
-    first_row: int,
-) -> Neighbours:
-    """Merges a block's nearest rows into lists; exclusion counts from the block's first row."""
-    k = found.ids_QK.shape[1]
-    # a few more than k, as FAISS ranks by rounded distances
-    depth = min(len(keys_BD), k + _struck(excluded_P2, len(keys_BD)) + k // 64 + 8)
-    rounded_PC, local_PC = faiss.knn(queries_PD, keys_BD, depth)
-    mask_candidates(local_PC, rounded_PC, excluded_P2)
-    local_PC[rounded_PC > within_P1] = -1  # cannot be among the k nearest any more
-    distances_PC = true_distances(queries_PD, keys_BD, local_PC)
-    ids_PC = np.where(local_PC < 0, local_PC, local_PC + first_row)
-    return nearest(
-        np.concatenate([found.ids_QK, ids_PC], axis=1),
-        np.concatenate([found.distances_QK, distances_PC], axis=1),
-        k,
-    )
-
-
-def _exact_parts(
-    excluded_Q2: NDArray[np.int64], k: int, first_row: int, block_rows: int
-) -> Iterator[slice]:
-    """Cuts queries so that the candidates of a part are at most `CANDIDATES`, where it can be."""
-    depth = k + _struck(excluded_Q2 - first_row, block_rows)
-    return _parts(len(excluded_Q2), max(1, min(QUERY_BLOCK, CANDIDATES // depth)))
-
-
-def _struck(excluded_Q2: NDArray[np.int64], block_rows: int) -> int:
-    """Most rows of a block that exclusion strikes out of one list."""
-    inside_Q2 = np.clip(excluded_Q2, 0, block_rows)
-    return int((inside_Q2[:, 1] - inside_Q2[:, 0]).max(initial=0))
-
-
-def _parts(n_queries: int, size: int) -> Iterator[slice]:
-    for start in range(0, n_queries, size):
-        yield slice(start, start + size)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from memdec_core.compiled_kernel import kernel
 
 MASKED = np.int64(-1)
+NO_WORD = np.uint64(2**64 - 1)
+"""The word of no row: it sorts after every other."""
 
 
 class Neighbours(NamedTuple):
@@ -51,9 +53,6 @@ def mask_candidates(
 def nearest(ids_QC: NDArray[np.int64], distances_QC: NDArray[np.float32], k: int) -> Neighbours:
     """Sorts candidates by distance, then row, and keeps the first `k`.
 
-    Distance and row travel in one 64-bit word: a float32 that is not negative orders like its
-    bits, so that a plain integer sort breaks ties by row, always in the same way.
-
     Args:
         ids_QC: Candidate rows below 2**32 - 1, or -1.
         distances_QC: Squared distances, at least 0, infinite where the id is -1.
@@ -62,17 +61,34 @@ def nearest(ids_QC: NDArray[np.int64], distances_QC: NDArray[np.float32], k: int
     words_QC = np.maximum(distances_QC, np.float32(0)).view(np.uint32).astype(np.uint64)
     words_QC <<= np.uint64(32)
     words_QC |= ids_QC.astype(np.uint32)  # -1 becomes the largest row, hence sorts last
+    words_QC[ids_QC < 0] = NO_WORD
     if words_QC.shape[1] > k:
         words_QC = np.partition(words_QC, k - 1, axis=1)[:, :k]
     words_QC.sort(axis=1)
-    distances_QK = (words_QC >> np.uint64(32)).astype(np.uint32).view(np.float32)
-    ids_QK = (words_QC & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    ids_QK[np.isinf(distances_QK)] = MASKED
-    missing = k - ids_QK.shape[1]
-    if missing > 0:
-        ids_QK = np.pad(ids_QK, ((0, 0), (0, missing)), constant_values=MASKED)
-        distances_QK = np.pad(distances_QK, ((0, 0), (0, missing)), constant_values=np.inf)
+    missing = max(0, k - words_QC.shape[1])
+    return unpack_words(np.pad(words_QC, ((0, 0), (0, missing)), constant_values=NO_WORD))
+
+
+def unpack_words(words_QK: NDArray[np.uint64]) -> Neighbours:
+    """Reads lists of words, which hold a row's distance above the row.
+
+    A float32 that is not negative orders like its bits, so that a plain integer sort of words
+    orders by distance and breaks ties by row, always in the same way.
+
+    Args:
+        words_QK: Words, nearest first; `NO_WORD` fills the end of a list that is short.
+    """
+    ids_QK = (words_QK & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    distances_QK = word_distances(words_QK)
+    missing_QK = words_QK == NO_WORD
+    ids_QK[missing_QK] = MASKED
+    distances_QK[missing_QK] = np.inf
     return Neighbours(ids_QK, distances_QK)
+
+
+def word_distances(words: NDArray[np.uint64]) -> NDArray[np.float32]:
+    """The distances inside words, of the same shape; NaN for `NO_WORD`."""
+    return (words >> np.uint64(32)).astype(np.uint32).view(np.float32)
 
 
 def true_distances(

@@ -23,12 +23,8 @@ from memdec_core.neighbour_index import (
     sample_rows,
     train_index,
 )
-from memdec_core.neighbour_search import (
-    KEY_BLOCK,
-    Datastore,
-    exact_neighbours,
-    search_neighbours,
-)
+from memdec_core.neighbour_search import KEY_BLOCK, Datastore, search_neighbours
+from memdec_core.tile_search import Queries, exact_neighbours
 from storage.artifact_ref import ArtifactRef
 from storage.embedding_zarr import EmbeddingReader
 from storage.faiss_file import open_index, write_index
@@ -96,8 +92,8 @@ def _tuner(
 
     def tune(index: faiss.Index) -> float:
         run.report(0.8, "measuring recall against exact search")
-        queries, excluded = reader.take(rows).astype(np.float32), excluded_self(rows)
-        exact = exact_neighbours(reader.iter_keys(KEY_BLOCK), queries, excluded, k)
+        queries = Queries(reader.take(rows).astype(np.float32), excluded_self(rows))
+        exact = exact_neighbours(reader.iter_keys(KEY_BLOCK), queries, k)
         datastore = Datastore(
             index,
             lambda: reader.iter_keys(KEY_BLOCK),
@@ -106,7 +102,7 @@ def _tuner(
         return raise_nprobe(
             index,
             config,
-            lambda: recall(search_neighbours(datastore, queries, excluded, k), exact),
+            lambda: recall(search_neighbours(datastore, queries, k), exact),
         )
 
     return tune

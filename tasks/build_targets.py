@@ -23,9 +23,10 @@ from memdec_core.knn_distribution import (
     take_rows,
 )
 from memdec_core.neighbour_index import sample_rows
-from memdec_core.neighbour_search import QUERY_BLOCK, Datastore, exact_neighbours, search_neighbours
-from memdec_core.neighbours import count_found
+from memdec_core.neighbour_search import Datastore, queries_at_once, search_neighbours
+from memdec_core.neighbours import Neighbours, count_found
 from memdec_core.target_quality import TargetQuality, check_targets, measure_targets
+from memdec_core.tile_search import Queries, exact_neighbours
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.embedding_zarr import EmbeddingReader
@@ -37,6 +38,10 @@ from tasks.stage_job import StageJob
 from tasks.stage_run import STAGE_TASK, StageWork, run_stage
 
 DATASTORE = "train"
+SEARCH_SHARE = 1 / 2
+"""Share of a worker's memory that the lists of a search may take."""
+ROW_BLOCK = 2048
+"""Positions whose neighbours become targets at a time."""
 DOC_BLOCK = 65_536
 """Rows read at a time to find where a document begins and ends."""
 
@@ -112,40 +117,47 @@ class _ShardWork:
         self._values_N = self._train.next_tokens()
         self.token_limit = int(self._values_N.max()) + 1
         self._report = run.report
+        self._search_bytes = run.settings.memory_gb * 1e9 * SEARCH_SHARE
         self.entries = 0
         self.short_rows = 0
-        self._sample: list[tuple[SparseRows, NDArray[np.float32], NDArray[np.int64]]] = []
+        self._sample: list[tuple[SparseRows, Queries]] = []
 
     def blocks(self) -> Iterator[TargetBlock]:
-        """Searches and aggregates `QUERY_BLOCK` positions at a time."""
-        excluded_S2 = self._excluded()
+        """Searches for many positions at a time, and aggregates `ROW_BLOCK` of them at a time."""
         length = self._stop - self._start
         sampled_S = sample_rows(length, self.config.gate_sample, self.config.seed)
-        for start in range(0, length, QUERY_BLOCK):
-            stop = min(start + QUERY_BLOCK, length)
+        for first, queries, found in self._searched():
+            for start in range(first, first + len(queries.keys_QD), ROW_BLOCK):
+                part = slice(start - first, start - first + ROW_BLOCK)
+                near = Neighbours(found.ids_QK[part], found.distances_QK[part])
+                rows = sparse_rows(near, self._values_N, self.config)
+                stop = start + len(near.ids_QK)
+                self.entries += len(rows.probs_E)
+                self.short_rows += int((count_found(near) < self.config.k).sum())
+                picked = sampled_S[(sampled_S >= start) & (sampled_S < stop)] - start
+                self._sample.append((take_rows(rows, picked), queries.part(part).part(picked)))
+                next_tokens = self._reader.next_tokens(self._start + start, self._start + stop)
+                yield TargetBlock(
+                    rows.offsets_Q1, rows.token_ids_E, rows.probs_E, next_tokens, rows.tail_mass_Q
+                )
+
+    def _searched(self) -> Iterator[tuple[int, Queries, Neighbours]]:
+        """Finds the neighbours of the shard's positions: first position, queries, neighbours."""
+        length = self._stop - self._start
+        excluded_S2 = self._excluded()
+        size = queries_at_once(self.config.k, self._reader.width, self._search_bytes)
+        for start in range(0, length, size):
+            stop = min(start + size, length)
+            self._report(0.95 * start / length, f"{start} of {length} positions")
             keys = self._reader.keys(self._start + start, self._start + stop)
-            queries, excluded = keys.astype(np.float32), excluded_S2[start:stop]
-            found = search_neighbours(self._datastore, queries, excluded, self.config.k)
-            rows = sparse_rows(found, self._values_N, self.config)
-            self.entries += len(rows.probs_E)
-            self.short_rows += int((count_found(found) < self.config.k).sum())
-            picked = sampled_S[(sampled_S >= start) & (sampled_S < stop)] - start
-            self._sample.append((take_rows(rows, picked), queries[picked], excluded[picked]))
-            next_tokens = self._reader.next_tokens(self._start + start, self._start + stop)
-            yield TargetBlock(
-                rows.offsets_Q1, rows.token_ids_E, rows.probs_E, next_tokens, rows.tail_mass_Q
-            )
-            self._report(0.95 * stop / length, f"{stop} of {length} positions")
+            queries = Queries(keys.astype(np.float32), excluded_S2[start:stop])
+            yield start, queries, search_neighbours(self._datastore, queries, self.config.k)
 
     def quality(self) -> TargetQuality:
         """Compares the sample of what was written with exact p_kNN."""
-        stored, queries, excluded = zip(*self._sample, strict=True)
-        exact = exact_neighbours(
-            self._datastore.key_blocks(),
-            np.concatenate(queries),
-            np.concatenate(excluded),
-            self.config.k,
-        )
+        stored, sampled = zip(*self._sample, strict=True)
+        queries = Queries(*(np.concatenate(arrays) for arrays in zip(*sampled, strict=True)))
+        exact = exact_neighbours(self._datastore.key_blocks(), queries, self.config.k)
         return measure_targets(join_rows(stored), exact, self._values_N, self.config.tau)
 
     def _excluded(self) -> NDArray[np.int64]:

@@ -19,11 +19,12 @@ from memdec_core.excluded_rows import excluded_self
 from memdec_core.knn_distribution import TargetsConfig, sparse_rows
 from memdec_core.neighbour_index import IndexConfig, new_index, raise_nprobe, train_index
 from memdec_core.neighbour_search import Datastore, array_blocks, search_neighbours
+from memdec_core.tile_search import Queries
 from tests.benchmarks.interleaved import BenchRow, Work, compare
 from tests.oracles_knn import clustered_keys
 
 VOCABULARY = 50_257
-QUERIES = 2048
+QUERIES = 4096
 TRAINED = 5_000
 DENSE_ROWS = 256
 K = 1024
@@ -32,7 +33,7 @@ TAU = 16.0
 
 def run() -> list[BenchRow]:
     """Search and aggregation for a flat datastore, and for one behind inverted lists."""
-    works = [("Flat", 20_000, 128), ("IVF566,SQfp16", 20_000, 128)]
+    works = [("Flat", 20_000, 128), ("IVF1265,SQfp16", 100_000, 128)]
     return [
         compare(
             "targets",
@@ -56,9 +57,10 @@ def ours(kind: str, n_rows: int, width: int) -> Work:
     raise_nprobe(index, IndexConfig(), lambda: 1.0)
     store = Datastore(index, lambda: array_blocks(keys))
     config = TargetsConfig(k=K, tau=TAU)
+    queries = Queries(wide[:QUERIES], excluded_self(np.arange(QUERIES)))
 
     def work() -> int:
-        found = search_neighbours(store, wide[:QUERIES], excluded_self(np.arange(QUERIES)), K)
+        found = search_neighbours(store, queries, K)
         return len(sparse_rows(found, tokens, config).tail_mass_Q)
 
     return work

@@ -8,10 +8,10 @@ from memdec_core.neighbour_index import has_exact_distances, inverted_lists, new
 from memdec_core.neighbour_search import (
     Datastore,
     array_blocks,
-    exact_neighbours,
     search_neighbours,
 )
 from memdec_core.neighbours import Neighbours
+from memdec_core.tile_search import Queries, exact_neighbours
 from tests.oracles_knn import brute_neighbours, clustered_keys, everything
 
 N, D = 900, 16
@@ -63,9 +63,10 @@ def test_search_finds_what_brute_force_finds(
     factory: str, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(neighbour_search, "RERANKED", 8)  # PQ is coarse; its candidates suffice
-    monkeypatch.setattr(neighbour_search, "QUERY_BLOCK", 256)
+    monkeypatch.setattr(neighbour_search, "FAISS_BLOCK", 256)
+    monkeypatch.setattr(neighbour_search, "THREAD_BLOCK", 256)
     ranges = _ranges(mode)
-    found = search_neighbours(_datastore(factory, nprobe=8), WIDE, ranges, 40)
+    found = search_neighbours(_datastore(factory, nprobe=8), Queries(WIDE, ranges), 40)
     _assert_equal_to_oracle(found, ranges, np.arange(0, N, 29), 40)
 
 
@@ -76,7 +77,7 @@ def test_a_true_neighbour_is_not_lost_when_duplicates_push_the_own_row_down() ->
     index = faiss.IndexFlatL2(4)
     index.add(wide)
     store = Datastore(index, lambda: array_blocks(keys))
-    found = search_neighbours(store, wide, excluded_self(np.arange(60)), 10)
+    found = search_neighbours(store, Queries(wide, excluded_self(np.arange(60))), 10)
     for row in range(60):
         assert row not in found.ids_QK[row]
         assert (found.distances_QK[row] == 0).all()
@@ -86,14 +87,16 @@ def test_a_true_neighbour_is_not_lost_when_duplicates_push_the_own_row_down() ->
 
 def test_lists_left_short_by_a_long_document_are_searched_again() -> None:
     ranges = np.tile([[0, N - 30]], (N, 1))
-    found = search_neighbours(_datastore("IVF8,SQfp16", nprobe=1), WIDE, ranges, 20)
+    found = search_neighbours(_datastore("IVF8,SQfp16", nprobe=1), Queries(WIDE, ranges), 20)
     _assert_equal_to_oracle(found, ranges, np.arange(0, N, 53), 20)
 
 
 def test_lists_are_short_only_when_the_datastore_is_exhausted() -> None:
     ranges = np.tile([[0, N - 7]], (N, 1))
     for factory in ("Flat", "IVF8,SQfp16"):
-        found = search_neighbours(_datastore(factory, nprobe=1), WIDE[:50], ranges[:50], 20)
+        found = search_neighbours(
+            _datastore(factory, nprobe=1), Queries(WIDE[:50], ranges[:50]), 20
+        )
         assert np.isin(found.ids_QK[:, :7], np.arange(N - 7, N)).all()
         assert (found.ids_QK[:, 7:] == -1).all()
         assert np.isinf(found.distances_QK[:, 7:]).all()
@@ -102,7 +105,7 @@ def test_lists_are_short_only_when_the_datastore_is_exhausted() -> None:
 def test_reranked_distances_are_exact_where_the_index_rounds() -> None:
     store = _datastore("IVF8,SQ8", nprobe=8)
     assert not has_exact_distances(store.index)
-    found = search_neighbours(store, WIDE, excluded_self(np.arange(N)), 30)
+    found = search_neighbours(store, Queries(WIDE, excluded_self(np.arange(N))), 30)
     rough, _ = store.index.search(WIDE, 30)
     expected = [[d for d, _ in row] for row in brute_neighbours(KEYS[:9], KEYS, 31, everything)]
     np.testing.assert_allclose(found.distances_QK[:9], np.array(expected)[:, 1:], rtol=1e-5)
@@ -112,23 +115,23 @@ def test_reranked_distances_are_exact_where_the_index_rounds() -> None:
 def test_halves_in_inverted_lists_have_exact_distances() -> None:
     store = _datastore("IVF8,SQfp16", nprobe=8)
     assert has_exact_distances(store.index)
-    exact = exact_neighbours(array_blocks(KEYS), WIDE, excluded_nothing(N), 25)
-    found = search_neighbours(store, WIDE, excluded_nothing(N), 25)
+    exact = exact_neighbours(array_blocks(KEYS), Queries(WIDE, excluded_nothing(N)), 25)
+    found = search_neighbours(store, Queries(WIDE, excluded_nothing(N)), 25)
     np.testing.assert_allclose(found.distances_QK, exact.distances_QK, rtol=1e-5)
 
 
 @pytest.mark.parametrize("block_rows", [37, 301, N])
 def test_exact_search_does_not_depend_on_the_blocks(block_rows: int) -> None:
     ranges = _ranges("neighbourhood")
-    whole = exact_neighbours(array_blocks(KEYS), WIDE[:40], ranges[:40], 25)
-    cut = exact_neighbours(array_blocks(KEYS, block_rows), WIDE[:40], ranges[:40], 25)
+    whole = exact_neighbours(array_blocks(KEYS), Queries(WIDE[:40], ranges[:40]), 25)
+    cut = exact_neighbours(array_blocks(KEYS, block_rows), Queries(WIDE[:40], ranges[:40]), 25)
     np.testing.assert_array_equal(whole.ids_QK, cut.ids_QK)
     np.testing.assert_array_equal(whole.distances_QK, cut.distances_QK)
 
 
 def test_the_probed_lists_are_as_before_after_a_deeper_search() -> None:
     store = _datastore("IVF8,SQfp16", nprobe=1)
-    search_neighbours(store, WIDE, np.tile([[0, N - 30]], (N, 1)), 20)
+    search_neighbours(store, Queries(WIDE, np.tile([[0, N - 30]], (N, 1))), 20)
     lists = inverted_lists(store.index)
     assert lists is not None
     assert lists.nprobe == 1

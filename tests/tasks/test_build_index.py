@@ -6,6 +6,7 @@ from pydantic import JsonValue
 from memdec_core.errors import UserError
 from memdec_core.excluded_rows import excluded_self
 from memdec_core.neighbour_search import search_neighbours
+from memdec_core.tile_search import Queries
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.embedding_zarr import EmbeddingReader
@@ -34,7 +35,7 @@ def _check_search(store: Store, job: StageJob) -> None:
     datastore = open_datastore(store.readers(job.ref)["all"], EmbeddingReader(readers, "train"))
     rows = np.arange(0, 1200, 57)
     queries = true_keys(TRAIN)[rows]
-    found = search_neighbours(datastore, queries, excluded_self(rows), 20)
+    found = search_neighbours(datastore, Queries(queries, excluded_self(rows)), 20)
     exact = brute_neighbours(queries, TRAIN.keys_ND, 20, lambda q, row: row != rows[q])
     distances = np.array([[distance for distance, _ in each] for each in exact])
     near = found.distances_QK <= distances[:, -1:] * (1 + 1e-5) + 1e-6
@@ -92,7 +93,7 @@ def test_the_same_job_gives_the_same_bytes(store: Store, embeddings: ArtifactRef
 
 
 def test_an_index_below_the_least_recall_is_refused(store: Store, embeddings: ArtifactRef) -> None:
-    job = _job(embeddings, kind="IVF64,SQfp16", nprobe=1, min_recall=0.99)
+    job = _job(embeddings, kind="IVF64,SQfp16", nprobe=1, min_recall=0.99, recall_k=5)
     with pytest.raises(UserError, match=r"config\.index\.min_recall.*config\.index\.nprobe"):
         build(store, job, "all", index_shard)
     assert not store.committed(job.ref)

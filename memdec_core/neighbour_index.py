@@ -1,7 +1,7 @@
 """The index over the datastore: its kind by size, its training, its recall.
 
-Flat search to `exact_limit` rows; then inverted lists over float16 keys to two million rows, and
-over 8-bit keys above, whose candidates are ranked again with the true keys.
+Flat search to `exact_limit` rows; above, inverted lists of the float16 keys themselves, which are
+searched in the file they are in, one after the other.
 
 Shapes: N rows of the datastore, S rows of a sample, D width.
 """
@@ -18,8 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from memdec_core.errors import UserError
 from memdec_core.neighbours import Neighbours
 
-HALF_LIMIT = 2_000_000
-"""Rows above which float16 keys inside the index cost more memory than they are worth."""
 FIRST_PROBED = 0.06
 """Share of the lists probed at first; measured to give a recall of .995 on language-model keys."""
 
@@ -57,8 +55,7 @@ def choose_factory(n_rows: int, config: IndexConfig) -> str:
         return config.kind
     if n_rows <= config.exact_limit:
         return "Flat"
-    lists = max(1, round(4 * math.sqrt(n_rows)))
-    return f"IVF{lists},SQfp16" if n_rows <= HALF_LIMIT else f"IVF{lists},SQ8"
+    return f"IVF{max(1, round(4 * math.sqrt(n_rows)))},SQfp16"
 
 
 def new_index(factory: str, width: int) -> faiss.Index:

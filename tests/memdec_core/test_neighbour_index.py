@@ -22,7 +22,7 @@ from memdec_core.neighbour_index import (
         (200_000, "Flat"),
         (200_001, "IVF1789,SQfp16"),
         (2_000_000, "IVF5657,SQfp16"),
-        (30_000_000, "IVF21909,SQ8"),
+        (30_000_000, "IVF21909,SQfp16"),
     ],
 )
 def test_the_kind_follows_the_size(rows: int, factory: str) -> None:

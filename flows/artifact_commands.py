@@ -12,7 +12,7 @@ from storage.artifact_store import Store
 from storage.garbage import collect_garbage
 from storage.refs import pipelines, read_history
 from storage.verification import verify
-from tasks.ui_artifacts import stage_page
+from tasks.stage_page import stage_page
 
 artifacts_app = typer.Typer(help="Inspect, compare, verify and collect artifacts.")
 

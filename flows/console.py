@@ -10,12 +10,10 @@ from types import FrameType
 from typing import NoReturn
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from memdec_core.errors import UserError
 from storage.store_errors import StorageError, StoreUnavailable
-from tasks.progress import TERMINAL
 from tasks.supervised_process import WorkerFailed
 
 EXIT_FAILED = 1
@@ -69,19 +67,6 @@ def _noted_interrupts() -> threading.Event:
 def _exit_stopped() -> NoReturn:
     screen.print("stopped; what was finished is kept, the same command goes on from there")
     sys.exit(EXIT_STOPPED)
-
-
-@contextmanager
-def progress_bars() -> Iterator[None]:
-    """Shows the progress of running stages on the terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    hidden = not screen.is_terminal
-    with Progress(*columns, console=screen, transient=True, disable=hidden) as display:
-        token = TERMINAL.set(display)
-        try:
-            yield
-        finally:
-            TERMINAL.reset(token)
 
 
 def print_json(value: object) -> None:

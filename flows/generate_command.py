@@ -9,9 +9,7 @@ from flows.command_options import DEFAULT_STORE, Device, Json, Overrides, Pipeli
 from flows.config_file import load_config
 from flows.console import output, print_json
 from flows.plan import plan_pipeline
-from memdec_core.generation import DecodingConfig
 from storage.artifact_store import Store
-from tasks.side_by_side import side_by_side, tuned_alpha
 
 Prompt = Annotated[str, typer.Option(help="The text to continue.")]
 Alpha = Annotated[
@@ -37,6 +35,9 @@ def generate(  # noqa: PLR0913 - each is an option of the command
     as_json: Json = False,
 ) -> None:
     """Continue a prompt with the base model alone and with its memory."""
+    from memdec_core.generation import DecodingConfig  # PyTorch takes seconds to import
+    from tasks.side_by_side import side_by_side, tuned_alpha
+
     plan = plan_pipeline(load_config(pipeline, overrides or []))
     opened = Store.open(store)
     decoding = DecodingConfig(

@@ -4,11 +4,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.corpus_config import CorpusConfig
-from memdec_core.embedding import EmbeddingsConfig
+from memdec_core.embeddings_config import EmbeddingsConfig
 from memdec_core.evaluation_config import EvaluationConfig
-from memdec_core.knn_distribution import TargetsConfig
-from memdec_core.neighbour_index import IndexConfig
-from memdec_core.tokenization import TokensConfig
+from memdec_core.index_config import IndexConfig
+from memdec_core.targets_config import TargetsConfig
+from memdec_core.tokens_config import TokensConfig
 from memdec_core.training import MemoryTrainingConfig
 from memdec_core.windows import WindowConfig
 

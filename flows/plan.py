@@ -13,8 +13,8 @@ from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.corpus_config import CorpusConfig
 from storage.artifact_ref import ArtifactRef
 from storage.fingerprint import fingerprint
-from tasks.build_base_model import base_model_identity
-from tasks.build_corpus import corpus_identity
+from tasks.base_model_identity import base_model_identity
+from tasks.corpus_identity import corpus_identity
 from tasks.stage_job import StageJob
 
 StageName = Literal[

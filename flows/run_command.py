@@ -1,12 +1,11 @@
 """`memdec run`: build what is not built yet."""
 
 import os
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from flows.build_memory import RunResult, build_memory
 from flows.command_options import (
     DEFAULT_MEMORY_GB,
     DEFAULT_STORE,
@@ -20,12 +19,13 @@ from flows.command_options import (
     Workers,
 )
 from flows.config_file import load_config
-from flows.console import output, print_json, print_table, progress_bars
+from flows.console import output, print_json, print_table
 from flows.plan import StageName
-from flows.prefect_server import start_temporary_server
 from memdec_core.errors import UserError
-from tasks.report_tables import compared
 from tasks.run_settings import RunSettings
+
+if TYPE_CHECKING:
+    from flows.build_memory import RunResult
 
 Until = Annotated[StageName | None, typer.Option(help="The last stage to build.")]
 Force = Annotated[
@@ -52,6 +52,10 @@ def run(  # noqa: PLR0913 - each is an option of the command
         store=store, workers=workers, threads=threads, device=device, memory_gb=memory_gb
     )
     forced = _stages(force or [])
+    from flows.build_memory import build_memory  # Prefect and PyTorch take seconds to import
+    from flows.prefect_server import start_temporary_server
+    from flows.progress_bars import progress_bars
+
     start_temporary_server()
     with progress_bars():
         result = build_memory(config, settings, until, forced)
@@ -69,7 +73,9 @@ def _stages(names: list[str]) -> list[StageName]:
         raise UserError(f"--force {' '.join(names)}: the stages are {known}") from None
 
 
-def _show(result: RunResult, store: str) -> None:
+def _show(result: "RunResult", store: str) -> None:
+    from tasks.report_tables import compared  # with PyTorch, as above
+
     if result["evaluation"]:
         rows = [_main_columns(row) for row in compared(result["evaluation"])]
         print_table(f"{result['pipeline']}: perplexity (confidence interval)", rows)

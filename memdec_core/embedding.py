@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
 from transformers import PreTrainedConfig
 
 from memdec_core.errors import UserError
-from memdec_core.key_model import ComputeDtype, KeyModel, LaunchedBatch
+from memdec_core.key_model import KeyModel, LaunchedBatch
 from memdec_core.model_loading import context_length
 from memdec_core.window_batches import (
     BATCHES_PER_GROUP,
@@ -31,21 +30,6 @@ caches, a GPU is busy."""
 
 BYTES_PER_VALUE = 8
 """Of an activation: float32, and as much again that the allocator holds for reuse."""
-
-
-class EmbeddingsConfig(BaseModel):
-    """How keys are computed and cut into shards."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    compute_dtype: ComputeDtype = Field(
-        "float32",
-        description="Precision of the forward pass; keys are stored in float16. `bfloat16` is up "
-        "to twice as fast, with keys off by about 0.6 %; `float16` needs a GPU.",
-    )
-    shard_positions: int = Field(
-        65_536, ge=1, description="Most positions of a shard, which holds whole windows."
-    )
 
 
 class EmbeddedRows(NamedTuple):

@@ -3,7 +3,7 @@
 Legend: D width of the model, B windows and T tokens of a batch, P scored positions of a batch.
 """
 
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from memdec_core.embeddings_config import ComputeDtype
 from memdec_core.errors import UserError
 from memdec_core.key_layer import find_key_layer
 from memdec_core.window_batches import WindowBatch
-
-ComputeDtype = Literal["float32", "bfloat16", "float16"]
 
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memdec_core.errors import UserError
-from memdec_core.knn_distribution import SparseRows, TargetsConfig, token_masses
+from memdec_core.knn_distribution import SparseRows, token_masses
 from memdec_core.neighbours import Neighbours
+from memdec_core.targets_config import TargetsConfig
 
 
 class TargetQuality(NamedTuple):

@@ -5,32 +5,20 @@ Legend: D documents, T tokens.
 
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from memdec_core.errors import UserError
 from memdec_core.tokenizer_match import real_vocab_size
+from memdec_core.tokens_config import TokensConfig
 
 # A fast tokenizer needs about 120 bytes per character of what it encodes at once (measured on a
 # document of 5 MB), so that this bounds a batch to about 30 MB; larger batches are no faster.
 BATCH_CHARACTERS = 250_000
-
-
-class TokensConfig(BaseModel):
-    """How documents become token ids."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    separator: Literal["eos", "none"] = Field(
-        "eos",
-        description="What ends every document in the token stream: the tokenizer's end-of-sequence "
-        "token, which the memory then learns to predict, or nothing.",
-    )
 
 
 class EncodedDocuments(NamedTuple):

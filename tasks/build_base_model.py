@@ -15,39 +15,13 @@ from memdec_core.model_loading import (
 )
 from memdec_core.tokenizer_match import real_vocab_size
 from storage.artifact_ref import ArtifactRef
-from storage.hub_model import copy_hub_model, hub_commit
+from storage.hub_model import copy_hub_model
 from storage.model_folder import copy_model_folder, model_folder_digest
 from tasks.pretrain_base_model import pretrain_shard
 from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
 from tasks.stage_run import STAGE_TASK, StageWork, run_stage
-
-
-def base_model_identity(config: BaseModelConfig) -> dict[str, JsonValue]:
-    """What decides the model: a folder's content, a hub commit, or how it is pretrained.
-
-    A folder goes before a hub model of the same name. The general corpus of a pretrained model is
-    not part of this: it is an input artifact.
-
-    Raises:
-        UserError: A revision is given for a folder.
-        StorageError: There is no such folder or hub model, it is not complete, or the hub cannot be
-            reached.
-    """
-    if config.pretrain is not None:
-        return {"pretrain": config.pretrain.model_dump(mode="json", exclude={"corpus"})}
-    assert config.name is not None
-    folder = _local_folder(config.name)
-    if folder is None:
-        commit = hub_commit(config.name, config.revision)
-        return {"hub_model": config.name, "commit": commit}
-    if config.revision is not None:
-        raise UserError(
-            f"base_model.revision: {config.name} is a local folder, which has no revisions; "
-            "remove the setting, or give a hub id as base_model.name"
-        )
-    return {"folder_sha256": model_folder_digest(folder)}
 
 
 def build_base_model_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -98,13 +72,6 @@ def copy_base_model(run: ShardRun) -> dict[str, JsonValue]:
         return {**describe_model(destination), "tokenizer_vocab_size": tokenizer_vocab_size}
     except UserError as error:  # which names the copy
         raise UserError(f"base_model.name: {config.name}: {error}") from error
-
-
-def _local_folder(name: str) -> Path | None:
-    """The folder a name means, None if it can only be a hub id."""
-    path = Path(name).expanduser()
-    looks_local = path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
-    return path if looks_local or path.is_dir() else None
 
 
 @task(**STAGE_TASK)

@@ -1,8 +1,8 @@
 """corpus: documents from anywhere become Parquet parts, split, each record kept or listed."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from prefect import task
@@ -14,47 +14,26 @@ from memdec_core.document_split import SPLITS, split_by_name
 from memdec_core.errors import UserError
 from storage.artifact_ref import ArtifactRef
 from storage.corpus_parquet import CorpusWriter
-from storage.document_files import SourceError
 from storage.document_readers import read_documents
 from storage.document_records import Document, Fields, Reject
-from storage.document_sources import FileSource, Source, resolve_sources
+from storage.document_sources import FileSource, Source
 from storage.duplicate_index import DuplicateIndex
-from storage.source_digests import source_digest
 from tasks.corpus_counts import CorpusCounts
+from tasks.corpus_identity import (
+    ENTRY_FIELDS,
+    corpus_identity,
+    corpus_sources,
+    source_errors,
+    split_shares,
+)
 from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
 from tasks.stage_run import STAGE_TASK, StageWork, run_stage
 
-_FIELDS = {"train": "documents", "valid": "valid_documents", "test": "test_documents"}
 # Of a text that occurs in several splits the held-out one is kept, so that none leaks into train.
 _READING_ORDER = ("test", "valid", "train")
 _REPORT_EVERY = 1000  # records
-
-
-def corpus_identity(config: CorpusConfig) -> dict[str, JsonValue]:
-    """What the corpus depends on, without a path: names and digests of all that is read.
-
-    Args:
-        config: The corpus's configuration.
-
-    Raises:
-        UserError: An entry names nothing, or what it names cannot be read.
-    """
-    with _user_errors():
-        contents: dict[str, JsonValue] = {
-            role: [[name, digest] for name, digest in sorted(map(_named_digest, sources))]
-            for role, sources in _resolve(config).items()
-        }
-    valid_share, test_share = _shares(config)
-    return {
-        "contents": contents,
-        "valid_share": valid_share,
-        "test_share": test_share,
-        "text_field": config.text_field,
-        "id_field": config.id_field,
-        "part_characters": config.part_characters,
-    }
 
 
 def build_corpus_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -73,7 +52,7 @@ def build_corpus_shard(run: ShardRun) -> dict[str, JsonValue]:
     config = CorpusConfig.model_validate(run.job.config["corpus"])
     counts = CorpusCounts()
     with (
-        _user_errors(),
+        source_errors(),
         tempfile.TemporaryDirectory(prefix="memdec-corpus-") as temporary,
         closing(DuplicateIndex(Path(temporary) / "seen.sqlite")) as seen,
         CorpusWriter(run.writer.folder, config.part_characters) as writer,
@@ -101,10 +80,10 @@ def _split_records(
     config: CorpusConfig, run: ShardRun, counts: CorpusCounts
 ) -> Iterator[tuple[str, Document | Reject]]:
     """Yields every record with its split (a reject's split has no meaning)."""
-    sources = _resolve(config)
+    sources = corpus_sources(config)
     total = sum(_size(source) for found in sources.values() for source in found)
     fields = Fields(config.text_field, config.id_field)
-    valid_share, test_share = _shares(config)
+    valid_share, test_share = split_shares(config)
     done = 0
     for role in _READING_ORDER:
         for source in sources[role]:
@@ -119,36 +98,9 @@ def _split_records(
             run.report(done / total, f"{counts.records:,} records")
 
 
-def _named_digest(source: Source) -> tuple[str, str]:
-    return source.name, source_digest(source)
-
-
-def _resolve(config: CorpusConfig) -> dict[str, list[Source]]:
-    entries: dict[str, Sequence[str]] = {
-        role: getattr(config, name) for role, name in _FIELDS.items()
-    }
-    return resolve_sources(entries, {role: f"config.corpus.{_FIELDS[role]}" for role in entries})
-
-
-def _shares(config: CorpusConfig) -> tuple[float, float]:
-    """Shares of `documents` that go to valid and to test: none where they have entries."""
-    return (
-        0.0 if config.valid_documents else config.valid_fraction,
-        0.0 if config.test_documents else config.test_fraction,
-    )
-
-
 def _size(source: Source) -> int:
     """A source's share of the progress, in bytes where they are known."""
     return max(1, source.path.stat().st_size) if isinstance(source, FileSource) else 1 << 20
-
-
-@contextmanager
-def _user_errors() -> Iterator[None]:
-    try:
-        yield
-    except SourceError as error:
-        raise UserError(str(error)) from error
 
 
 def _require_every_split(config: CorpusConfig, counts: CorpusCounts) -> None:
@@ -156,11 +108,11 @@ def _require_every_split(config: CorpusConfig, counts: CorpusCounts) -> None:
     if not empty:
         return
     split = empty[0]
-    if split == "train" or getattr(config, _FIELDS[split]):
-        place, remedy = _FIELDS[split], "add documents, or mend those that were rejected"
+    if split == "train" or getattr(config, ENTRY_FIELDS[split]):
+        place, remedy = ENTRY_FIELDS[split], "add documents, or mend those that were rejected"
     else:
         place = f"{split}_fraction"
-        remedy = f"raise it, add documents, or name files in config.corpus.{_FIELDS[split]}"
+        remedy = f"raise it, add documents, or name files in config.corpus.{ENTRY_FIELDS[split]}"
     raise UserError(f"config.corpus.{place}: no document for {split}: {counts}; {remedy}")
 
 

@@ -9,7 +9,8 @@ from prefect import task
 from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
-from memdec_core.embedding import EmbeddingsConfig, embed_windows
+from memdec_core.embedding import embed_windows
+from memdec_core.embeddings_config import EmbeddingsConfig
 from memdec_core.key_model import KeyModel
 from memdec_core.model_loading import load_model, resolve_device
 from memdec_core.window_batches import consecutive_runs

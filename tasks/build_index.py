@@ -12,8 +12,8 @@ from pydantic import JsonValue
 
 from memdec_core.errors import UserError
 from memdec_core.excluded_rows import excluded_self
+from memdec_core.index_config import IndexConfig
 from memdec_core.neighbour_index import (
-    IndexConfig,
     choose_factory,
     has_exact_distances,
     inverted_lists,

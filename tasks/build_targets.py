@@ -14,18 +14,12 @@ from memdec_core.excluded_rows import (
     excluded_nothing,
     excluded_self,
 )
-from memdec_core.knn_distribution import (
-    SparseRows,
-    TargetsConfig,
-    check_k,
-    join_rows,
-    sparse_rows,
-    take_rows,
-)
+from memdec_core.knn_distribution import SparseRows, check_k, join_rows, sparse_rows, take_rows
 from memdec_core.neighbour_index import sample_rows
 from memdec_core.neighbour_search import Datastore, queries_at_once, search_neighbours
 from memdec_core.neighbours import Neighbours, count_found
 from memdec_core.target_quality import TargetQuality, check_targets, measure_targets
+from memdec_core.targets_config import TargetsConfig
 from memdec_core.tile_search import Queries, exact_neighbours
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store

@@ -11,8 +11,9 @@ from pydantic import JsonValue
 from memdec_core.document_split import SPLITS
 from memdec_core.errors import UserError
 from memdec_core.model_loading import load_tokenizer
-from memdec_core.tokenization import TokensConfig, encode_documents
+from memdec_core.tokenization import encode_documents
 from memdec_core.tokenizer_match import real_vocab_size
+from memdec_core.tokens_config import TokensConfig
 from memdec_core.windows import n_rows
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store

@@ -13,9 +13,10 @@ from memdec_core.base_model_config import BaseModelConfig, PretrainConfig
 from memdec_core.batch_loss import Objective
 from memdec_core.errors import UserError
 from memdec_core.model_loading import new_model, resolve_device
-from memdec_core.tokenization import TokensConfig, encode_documents, token_dtype
+from memdec_core.tokenization import encode_documents, token_dtype
 from memdec_core.tokenizer_match import real_vocab_size
 from memdec_core.tokenizer_training import train_tokenizer
+from memdec_core.tokens_config import TokensConfig
 from memdec_core.trainer import train
 from memdec_core.training import TrainingConfig
 from memdec_core.training_batches import EpochBatches, TrainingBatch, WindowData, validation_batches

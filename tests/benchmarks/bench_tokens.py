@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
-from memdec_core.tokenization import TokensConfig, encode_documents
+from memdec_core.tokenization import encode_documents
 from memdec_core.tokenizer_training import train_tokenizer
+from memdec_core.tokens_config import TokensConfig
 from storage.token_shards import write_token_shard
 from tests.benchmarks.interleaved import BenchRow, Work, compare
 

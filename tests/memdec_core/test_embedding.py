@@ -17,8 +17,9 @@ from transformers import (
 )
 
 from memdec_core.embedding import EmbeddedRows, embed_windows, fit_batch_size
+from memdec_core.embeddings_config import ComputeDtype
 from memdec_core.errors import UserError
-from memdec_core.key_model import ComputeDtype, KeyModel
+from memdec_core.key_model import KeyModel
 from memdec_core.windows import WindowConfig, make_windows
 from tests.benchmarks.interleaved import Work, peak_memory_mb
 from tests.oracles_embeddings import full_forward_keys, slow_rows

@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from memdec_core.errors import UserError
+from memdec_core.index_config import IndexConfig
 from memdec_core.neighbour_index import (
-    IndexConfig,
     choose_factory,
     inverted_lists,
     new_index,

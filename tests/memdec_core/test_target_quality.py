@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from memdec_core.errors import UserError
-from memdec_core.knn_distribution import SparseRows, TargetsConfig, sparse_rows
+from memdec_core.knn_distribution import SparseRows, sparse_rows
 from memdec_core.neighbours import Neighbours
 from memdec_core.target_quality import TargetQuality, check_targets, measure_targets
+from memdec_core.targets_config import TargetsConfig
 
 EXACT = Neighbours(np.array([[0, 1, 2]]), np.array([[0, 0, 0]], np.float32))
 VALUES = np.array([5, 6, 6], np.uint32)  # p(6) = 2/3, p(5) = 1/3

@@ -16,12 +16,8 @@ from transformers import PreTrainedTokenizerFast
 
 from memdec_core import tokenization
 from memdec_core.errors import UserError
-from memdec_core.tokenization import (
-    EncodedDocuments,
-    TokensConfig,
-    encode_documents,
-    token_dtype,
-)
+from memdec_core.tokenization import EncodedDocuments, encode_documents, token_dtype
+from memdec_core.tokens_config import TokensConfig
 from tests.tiny_models import TEXTS, tiny_tokenizer
 
 TINY = tiny_tokenizer()

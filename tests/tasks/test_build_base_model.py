@@ -13,7 +13,8 @@ from memdec_core.model_loading import load_model, load_tokenizer
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.model_folder import ModelFolderError
-from tasks.build_base_model import base_model_identity, copy_base_model
+from tasks.base_model_identity import base_model_identity
+from tasks.build_base_model import copy_base_model
 from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob

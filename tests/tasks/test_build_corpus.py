@@ -11,7 +11,8 @@ from memdec_core.corpus_config import CorpusConfig
 from memdec_core.errors import UserError
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
-from tasks.build_corpus import build_corpus_shard, corpus_identity
+from tasks.build_corpus import build_corpus_shard
+from tasks.corpus_identity import corpus_identity
 from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob

@@ -5,7 +5,7 @@ import numpy as np
 
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
-from tasks.ui_artifacts import stage_page
+from tasks.stage_page import stage_page
 from tests.artifacts import publish
 
 PNG = b"\x89PNG small"

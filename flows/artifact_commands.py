@@ -27,7 +27,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be 
 @artifacts_app.command("ls")
 def list_artifacts(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
     """List every artifact and the pipelines whose last run uses it."""
-    opened = Store.open(store)
+    opened = Store.open_existing(store)
     users = _users(opened)
     rows: list[dict[str, object]] = []
     for ref in opened.artifacts():
@@ -51,7 +51,7 @@ def list_artifacts(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> No
 @artifacts_app.command()
 def show(artifact: Id, store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
     """Show an artifact's manifest; of a report, the report."""
-    opened = Store.open(store)
+    opened = Store.open_existing(store)
     ref = find_artifact(opened, artifact)
     manifest = opened.require(ref)
     if as_json:
@@ -66,7 +66,7 @@ def show(artifact: Id, store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -
 @artifacts_app.command("diff")
 def compare(before: Id, after: Id, store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
     """Show in what two artifacts differ: configuration, inputs, figures, files."""
-    opened = Store.open(store)
+    opened = Store.open_existing(store)
     found = diff(opened, find_artifact(opened, before), find_artifact(opened, after))
     sections = {name: getattr(found, name) for name in found._fields}
     if as_json:
@@ -82,7 +82,7 @@ def verify_artifacts(
     artifact: OptionalId = None, store: StoreUrl = DEFAULT_STORE, as_json: Json = False
 ) -> None:
     """Compare every file with its checksum; exit with 1 if one is damaged."""
-    opened = Store.open(store)
+    opened = Store.open_existing(store)
     result = verify(opened, None if artifact is None else find_artifact(opened, artifact))
     damaged = [
         {"stage": ref.stage, "fingerprint": ref.fingerprint, "file": file}
@@ -107,7 +107,7 @@ def gc(
     as_json: Json = False,
 ) -> None:
     """Delete what the last runs of every pipeline and running builds do not need."""
-    opened = Store.open(store)
+    opened = Store.open_existing(store)
     collected = collect_garbage(opened, keep, dry_run=dry_run)
     names = [str(ref) for ref in collected.artifacts]
     if as_json:

@@ -39,7 +39,7 @@ def generate(  # noqa: PLR0913 - each is an option of the command
     from tasks.side_by_side import side_by_side, tuned_alpha
 
     plan = plan_pipeline(load_config(pipeline, overrides or []))
-    opened = Store.open(store)
+    opened = Store.open_existing(store)
     decoding = DecodingConfig(
         max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed
     )

@@ -64,7 +64,16 @@ class Store:
         Raises:
             StorageError: The URL is of no known kind, or does not answer.
         """
-        return cls(open_root(url))
+        return cls(open_root(url, create=True))
+
+    @classmethod
+    def open_existing(cls, url: str) -> "Store":
+        """As `open`, to look at what is there: a missing folder is an error.
+
+        Raises:
+            StorageError: Also when there is no such folder.
+        """
+        return cls(open_root(url, create=False))
 
     def manifest(self, ref: ArtifactRef) -> Manifest | None:
         """The artifact's manifest, None if the artifact does not exist.

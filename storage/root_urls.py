@@ -12,35 +12,42 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from storage.local_files import make_folder
 from storage.object_root import ObjectRoot
-from storage.store_errors import StoreUnavailable, UnsupportedStore, translated
+from storage.store_errors import MissingStore, UnsupportedStore, translated
 from storage.store_layout import CLOCK
 
 
-def open_root(url: str) -> ObjectRoot:
-    """Opens a plain path, `file://` or `s3://`; creates a local folder if it is missing.
+def open_root(url: str, *, create: bool) -> ObjectRoot:
+    """Opens a plain path, `file://` or `s3://`.
+
+    Args:
+        url: Where the store is.
+        create: Whether to make a local folder that is missing.
 
     Raises:
         UnsupportedStore: Another scheme, or a bucket without put-if-absent.
+        MissingStore: The folder or bucket does not exist, or cannot, as part of the path is a file.
         StoreUnavailable: It does not answer.
         StoreReadOnly: A missing local folder cannot be made.
     """
     parts = urlsplit(url)
     if ":/" not in url:  # one slash is a slip of the pen, not a folder called "s3:"
-        return _open_folder(Path(url))
+        return _open_folder(Path(url), create)
     if parts.scheme == "file":
-        return _open_folder(Path(unquote(parts.path)))
+        return _open_folder(Path(unquote(parts.path)), create)
     if parts.scheme == "s3" and parts.netloc:
         return ObjectRoot(url.rstrip("/"), _open_bucket(url), None)
     raise UnsupportedStore(f"{url}: unknown kind of store; use a folder, file:// or s3://bucket")
 
 
-def _open_folder(path: Path) -> ObjectRoot:
+def _open_folder(path: Path, create: bool) -> ObjectRoot:
     folder = path.expanduser().absolute()
+    if not create and not folder.exists():
+        raise MissingStore(f"{folder}: no such folder; give the --store of a finished run")
     with translated(str(folder)):
         try:
             make_folder(folder)
         except FileExistsError as error:
-            raise StoreUnavailable(
+            raise MissingStore(
                 f"{folder}: part of this path is a file; name a folder for the store"
             ) from error
         return ObjectRoot(folder.as_uri(), LocalStore(folder, automatic_cleanup=True), folder)
@@ -60,7 +67,7 @@ def _open_bucket(url: str) -> ObjectStore:
         except (FileNotFoundError, GenericError) as error:
             if "404 Not Found" not in str(error):
                 raise
-            raise StoreUnavailable(f"{url}: no such bucket; create it first") from error
+            raise MissingStore(f"{url}: no such bucket; create it first") from error
         try:
             _refuse_without_put_if_absent(url, objects)
         except PermissionDeniedError:  # good enough to read from

@@ -24,6 +24,10 @@ class StoreUnavailable(StorageError):
     """The store cannot be reached or answered with an input/output error; worth a retry."""
 
 
+class MissingStore(StorageError):
+    """There is no store where the URL points, and none can be made there."""
+
+
 class UnsupportedStore(StorageError):
     """The URL names no kind of store we know, or one that lacks put-if-absent."""
 

@@ -1,5 +1,6 @@
 """Runs that are killed, and runs that race."""
 
+import logging
 import os
 import random
 import signal
@@ -31,40 +32,6 @@ def checksums(store: Path) -> dict[str, str]:
     }
 
 
-def run_and_kill(command: list[str], env: Mapping[str, str], seconds: float) -> bool:
-    """Starts a run and kills it after some seconds; says whether it had ended by then."""
-    with subprocess.Popen(
-        command, env=env, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            return False
-        return True
-
-
-@pytest.mark.timeout(1200)
-def test_a_run_that_is_killed_again_and_again_ends_like_an_uninterrupted_one(
-    tiny_pipeline: Path, tmp_path: Path, prefect_environment: Mapping[str, str]
-) -> None:
-    whole = memdec_json(
-        "run", tiny_pipeline, "--store", tmp_path / "whole", "--threads", "1",
-        env=prefect_environment,
-    )  # fmt: skip
-    seconds = sum(stage["seconds"] for stage in whole["stages"])
-    killed = tmp_path / "killed"
-    arguments = ["run", str(tiny_pipeline), "--store", str(killed), "--threads", "1"]
-    generator = random.Random(20)
-    for _ in range(KILLS):
-        wait = 6.0 + generator.uniform(0, 2 * seconds / KILLS)
-        if run_and_kill([*ENTRY, *arguments], prefect_environment, wait):
-            break
-    ended = memdec_json(*arguments, env=prefect_environment)
-    assert ended["evaluation"] == whole["evaluation"]
-    assert checksums(killed) == checksums(tmp_path / "whole")
-
-
 def workers_of(process: psutil.Process) -> list[psutil.Process]:
     """The processes that build shards: children of the run's fork server."""
     try:
@@ -74,6 +41,46 @@ def workers_of(process: psutil.Process) -> list[psutil.Process]:
         return [worker for server in servers for worker in server.children()]
     except psutil.NoSuchProcess:
         return []
+
+
+def run_and_kill(command: list[str], env: Mapping[str, str], seconds: float) -> bool:
+    """Starts a run and kills it some seconds after it began to build; False if it ended by then."""
+    with subprocess.Popen(
+        command, env=env, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as run:
+        process = psutil.Process(run.pid)
+        while run.poll() is None and not workers_of(process):
+            time.sleep(0.01)
+        try:
+            run.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            run.send_signal(signal.SIGKILL)
+            return True
+        return False
+
+
+@pytest.mark.timeout(3600)
+def test_a_run_that_is_killed_again_and_again_ends_like_an_uninterrupted_one(
+    tiny_pipeline: Path, tmp_path: Path, prefect_environment: Mapping[str, str]
+) -> None:
+    whole = memdec_json(
+        "run", tiny_pipeline, "--store", tmp_path / "0", "--threads", "1", env=prefect_environment
+    )
+    seconds = sum(stage["seconds"] for stage in whole["stages"])
+    generator = random.Random(20)
+    kills, runs = 0, 0
+    while kills < KILLS:  # a run that got through before the last kill is followed by another
+        runs += 1
+        arguments = ["run", tiny_pipeline, "--store", tmp_path / str(runs), "--threads", "1"]
+        command = [*ENTRY, *map(str, arguments)]
+        while kills < KILLS and run_and_kill(
+            command, prefect_environment, generator.uniform(0, seconds / 4)
+        ):
+            kills += 1
+        ended = memdec_json(*arguments, env=prefect_environment)
+        assert ended["evaluation"] == whole["evaluation"]
+        assert checksums(tmp_path / str(runs)) == checksums(tmp_path / "0")
+    logging.getLogger(__name__).warning("%d kills in %d runs", kills, runs)
 
 
 def test_a_killed_worker_is_replaced_within_the_run(

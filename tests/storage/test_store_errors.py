@@ -13,6 +13,7 @@ from storage.garbage import collect_garbage
 from storage.store_errors import (
     StoreFull,
     StoreReadOnly,
+    MissingStore,
     StoreUnavailable,
     UnsupportedStore,
     translated,
@@ -79,7 +80,7 @@ def test_an_unknown_kind_of_store_is_named(url: str) -> None:
 
 def test_a_store_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreUnavailable, match="part of this path is a file"):
+    with pytest.raises(MissingStore, match="part of this path is a file"):
         Store.open(str(tmp_path / "file" / "store"))
 
 

@@ -107,10 +107,14 @@ class _Planner:
 
     def plan(self) -> Plan:
         config = self._config
-        corpus = self._corpus(config.corpus)
-        base = self._base_model(config.base_model)
-        student = base if config.memory.init is None else self._base_model(config.memory.init)
-        bases = [self._base_model(model) for model in config.evaluation.bases] or [base]
+        corpus = self._corpus(config.corpus, "corpus")
+        base = student = self._base_model(config.base_model, "base_model")
+        if config.memory.init is not None:
+            student = self._base_model(config.memory.init, "student")
+        bases = [
+            self._base_model(model, f"evaluated_{number}")
+            for number, model in enumerate(config.evaluation.bases)
+        ] or [base]
         windows = _section("windows", config.windows)
         tokens = self._job(
             "tokens", _section("tokens", config.tokens), {"corpus": corpus, "base_model": base}
@@ -145,30 +149,38 @@ class _Planner:
         )
         return Plan(tuple(self._corpora.values()), tuple(self._base_models.values()), *read, report)
 
-    def _corpus(self, config: CorpusConfig) -> ArtifactRef:
-        job = self._job("corpus", _section("corpus", config), {}, identity=corpus_identity(config))
+    def _corpus(self, config: CorpusConfig, name: str) -> ArtifactRef:
+        section, identity = _section("corpus", config), corpus_identity(config)
+        job = self._job("corpus", section, {}, identity=identity, name=name)
         return self._corpora.setdefault(job.ref, job).ref
 
-    def _base_model(self, config: BaseModelConfig) -> ArtifactRef:
-        inputs = {} if config.pretrain is None else {"corpus": self._corpus(config.pretrain.corpus)}
-        job = self._job(
-            "base_model",
-            _section("base_model", config),
-            inputs,
-            identity=base_model_identity(config),
-        )
+    def _base_model(self, config: BaseModelConfig, name: str) -> ArtifactRef:
+        inputs = {}
+        if config.pretrain is not None:
+            inputs["corpus"] = self._corpus(config.pretrain.corpus, f"{name}_corpus")
+        section, identity = _section("base_model", config), base_model_identity(config)
+        job = self._job("base_model", section, inputs, identity=identity, name=name)
         return self._base_models.setdefault(job.ref, job).ref
 
     def _job(
-        self, stage: StageName, config: Config, inputs: Inputs, identity: Config | None = None
+        self,
+        stage: StageName,
+        config: Config,
+        inputs: Inputs,
+        *,
+        identity: Config | None = None,
+        name: str | None = None,
     ) -> StageJob:
-        """A job whose identity is its configuration, unless the configuration names paths."""
+        """A job named after its stage, whose identity is its configuration, unless told otherwise.
+
+        A configuration that names paths is not the identity.
+        """
         hashed = config if identity is None else identity
         version = FORMAT_VERSIONS[stage]
-        name = fingerprint(stage, version, hashed, inputs)
         return StageJob(
             pipeline=self._config.name,
-            ref=ArtifactRef(stage=stage, fingerprint=name),
+            name=name or stage,
+            ref=ArtifactRef(stage=stage, fingerprint=fingerprint(stage, version, hashed, inputs)),
             format_version=version,
             config=config,
             identity=hashed,

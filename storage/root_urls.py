@@ -31,15 +31,15 @@ def open_root(url: str, *, create: bool) -> ObjectRoot:
     """
     parts = urlsplit(url)
     if ":/" not in url:  # one slash is a slip of the pen, not a folder called "s3:"
-        return _open_folder(Path(url), create)
+        return _open_folder(Path(url), create=create)
     if parts.scheme == "file":
-        return _open_folder(Path(unquote(parts.path)), create)
+        return _open_folder(Path(unquote(parts.path)), create=create)
     if parts.scheme == "s3" and parts.netloc:
         return ObjectRoot(url.rstrip("/"), _open_bucket(url), None)
     raise UnsupportedStore(f"{url}: unknown kind of store; use a folder, file:// or s3://bucket")
 
 
-def _open_folder(path: Path, create: bool) -> ObjectRoot:
+def _open_folder(path: Path, *, create: bool) -> ObjectRoot:
     folder = path.expanduser().absolute()
     if not create and not folder.exists():
         raise MissingStore(f"{folder}: no such folder; give the --store of a finished run")

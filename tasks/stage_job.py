@@ -9,7 +9,9 @@ class StageJob(BaseModel):
     """One stage of a planned run, small enough to cross process and task borders.
 
     Attributes:
-        pipeline: Name of the pipeline, under which the UI shows the artifact's history.
+        pipeline: Name of the pipeline.
+        name: What the job is called in it (`tokens`, `base_model_corpus`), stable over the runs:
+            the UI shows the history of an artifact under both names.
         ref: The artifact to build; its fingerprint is the hash of everything in `identity`.
         format_version: Version of the stage's file format, part of the fingerprint.
         config: The stage's own configuration, with the paths it reads.
@@ -20,6 +22,7 @@ class StageJob(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pipeline: str
+    name: str
     ref: ArtifactRef
     format_version: int
     config: dict[str, JsonValue]

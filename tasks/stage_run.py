@@ -181,7 +181,7 @@ def _build_in_worker(
 
 
 def _done(store: Store, job: StageJob, manifest: Manifest, *, reused: bool) -> State[ArtifactRef]:
-    publish_manifest(store, job.pipeline, manifest, reused=reused)
+    publish_manifest(store, job, manifest, reused=reused)
     if reused:
         return Completed(name="Cached", message=f"reused {job.ref}", data=job.ref)
     return Completed(message=f"built {job.ref}", data=job.ref)

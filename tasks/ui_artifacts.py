@@ -4,21 +4,21 @@ from prefect.artifacts import create_markdown_artifact
 
 from storage.artifact_store import Store
 from storage.manifest import Manifest
+from tasks.stage_job import StageJob
 from tasks.stage_page import pictures, stage_page
 
 
-def publish_manifest(store: Store, pipeline: str, manifest: Manifest, *, reused: bool) -> None:
+def publish_manifest(store: Store, job: StageJob, manifest: Manifest, *, reused: bool) -> None:
     """Publishes one Markdown artifact for a stage, under a key that is stable over runs.
 
     Args:
         store: Where the artifact lies.
-        pipeline: Name of the pipeline; with the stage it makes the key of the history.
+        job: Its pipeline and name make the key of the history.
         manifest: The sealed artifact's manifest.
         reused: Whether this run found it there.
     """
-    stage = manifest.ref.stage
     create_markdown_artifact(
-        key=f"{pipeline}-{stage}".replace("_", "-").lower(),
+        key=f"{job.pipeline}-{job.name}".replace("_", "-").lower(),
         markdown=_page(store, manifest, reused=reused),
         description=f"{manifest.ref}: {'reused' if reused else 'built'}",
     )

@@ -54,6 +54,7 @@ def make_job(
     """A job whose fingerprint is its number."""
     return StageJob(
         pipeline="test",
+        name="job",
         ref=ArtifactRef(stage=stage, fingerprint=f"{number:032x}"),
         format_version=1,
         config=config,

@@ -70,3 +70,9 @@ def test_a_student_that_is_the_base_model_is_planned_once(tiny_pipeline: Path) -
 def test_a_run_until_tokens_stops_there(tiny_pipeline: Path) -> None:
     stages = [job.ref.stage for job in plan(tiny_pipeline).until("tokens")]
     assert stages == ["corpus", "corpus", "base_model", "tokens"]
+
+
+def test_no_two_jobs_of_a_pipeline_share_a_name(tiny_pipeline: Path) -> None:
+    names = [job.name for job in plan(tiny_pipeline).jobs()]
+    assert names[:3] == ["corpus", "base_model_corpus", "base_model"]
+    assert len(set(names)) == len(names) == 10

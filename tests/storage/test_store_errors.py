@@ -11,9 +11,9 @@ from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.garbage import collect_garbage
 from storage.store_errors import (
+    MissingStore,
     StoreFull,
     StoreReadOnly,
-    MissingStore,
     StoreUnavailable,
     UnsupportedStore,
     translated,

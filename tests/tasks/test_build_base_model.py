@@ -26,6 +26,7 @@ REF = ArtifactRef(stage="base_model", fingerprint="0" * 32)
 def shard_run(store: Store, config: BaseModelConfig, identity: dict[str, JsonValue]) -> ShardRun:
     job = StageJob(
         pipeline="test",
+        name="job",
         ref=REF,
         format_version=1,
         config={"base_model": config.model_dump(mode="json")},

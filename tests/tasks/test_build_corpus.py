@@ -31,6 +31,7 @@ def build(
     ref = ArtifactRef(stage="corpus", fingerprint="0" * 32)
     job = StageJob(
         pipeline="test",
+        name="job",
         ref=ref,
         format_version=1,
         config={"corpus": config.model_dump(mode="json")},

@@ -63,6 +63,7 @@ def job(store: Store, model_folder: Path) -> StageJob:
     base_model = publish(store, "base_model", {"all": (copy_model, {})})
     return StageJob(
         pipeline="test",
+        name="job",
         ref=ArtifactRef(stage="embeddings", fingerprint="e" * 32),
         format_version=1,
         config={"embeddings": {"shard_positions": 50}, "windows": WINDOWS},

@@ -56,6 +56,7 @@ def publish_model(store: Store, tmp_path: Path) -> ArtifactRef:
 def job(store: Store, tmp_path: Path) -> StageJob:
     return StageJob(
         pipeline="test",
+        name="job",
         ref=REF,
         format_version=1,
         config={"tokens": {"separator": "eos"}},

@@ -82,6 +82,7 @@ def evaluation_of(
     settings = RunSettings(device="cpu")
     job = StageJob(
         pipeline="test",
+        name="job",
         ref=ref,
         format_version=1,
         config={"evaluation": evaluation, "windows": WINDOWS},

@@ -62,6 +62,7 @@ def make_run(store: Store, corpus: ArtifactRef, attempt: str, artifact: str = "a
     config: dict[str, JsonValue] = {"base_model": {"pretrain": PRETRAIN}}
     job = StageJob(
         pipeline="test",
+        name="job",
         ref=ref,
         format_version=1,
         config=config,

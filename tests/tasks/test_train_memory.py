@@ -109,7 +109,13 @@ def make_run(
     ref = ArtifactRef(stage="memory", fingerprint=artifact * 32)
     config: dict[str, JsonValue] = {"training": memory, "windows": windows}
     job = StageJob(
-        pipeline="test", ref=ref, format_version=1, config=config, identity=config, inputs=inputs
+        pipeline="test",
+        name="job",
+        ref=ref,
+        format_version=1,
+        config=config,
+        identity=config,
+        inputs=inputs,
     )
     settings = RunSettings(device="cpu")
     return ShardRun(job, "all", settings, store, store.writer(ref, "all", attempt), lambda *_: None)

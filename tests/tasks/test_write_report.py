@@ -109,7 +109,9 @@ def report(store: Store) -> ShardRun:
     for stage in INPUTS:
         done[stage] = publish_stage(store, stage, done)
     ref = ArtifactRef(stage="report", fingerprint="f" * 32)
-    job = StageJob(pipeline="test", ref=ref, format_version=1, config={}, identity={}, inputs=done)
+    job = StageJob(
+        pipeline="test", name="job", ref=ref, format_version=1, config={}, identity={}, inputs=done
+    )
     writer = store.writer(ref, "all", "a" * 32)
     return ShardRun(job, "all", RunSettings(), store, writer, lambda _fraction, _note: None)
 

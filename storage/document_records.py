@@ -3,7 +3,7 @@
 import unicodedata
 from typing import NamedTuple
 
-MAX_DOCUMENT_BYTES = 64_000_000  # as UTF-8; a longer one is rejected, not held in memory
+MAX_DOCUMENT_BYTES = 16_000_000  # as UTF-8; to tokenise as much at once takes 2 GB of memory
 
 
 class Fields(NamedTuple):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 
 from memdec_core.inverted_search import inverted_neighbours
 from memdec_core.nearest_lists import list_bytes
@@ -57,7 +58,7 @@ class Datastore:
 
     index: faiss.Index
     key_blocks: Callable[[], KeyBlocks]
-    keys_ND: Keys | None = None
+    keys_ND: NDArray[np.float16] | None = None
 
     @property
     def n_rows(self) -> int:

@@ -93,7 +93,7 @@ def word_distances(words: NDArray[np.uint64]) -> NDArray[np.float32]:
 
 def true_distances(
     queries_QD: NDArray[np.float32],
-    keys_ND: NDArray[np.float16] | NDArray[np.float32],
+    keys_ND: NDArray[np.float16],
     ids_QC: NDArray[np.int64],
 ) -> NDArray[np.float32]:
     """Squared L2 distances as a sum of squared differences, without the loss of |q|² - 2qk + |k|².
@@ -107,31 +107,8 @@ def true_distances(
         Distances of the same shape as `ids_QC`, infinite where the id is -1.
     """
     out_QC = np.empty(ids_QC.shape, np.float32)
-    if keys_ND.dtype == np.float16:
-        _half_distances(queries_QD, keys_ND.view(np.uint16), ids_QC, out_QC)
-    else:
-        _single_distances(queries_QD, keys_ND.view(np.float32), ids_QC, out_QC)
+    _half_distances(queries_QD, keys_ND.view(np.uint16), ids_QC, out_QC)
     return out_QC
-
-
-@kernel(parallel=True)
-def _single_distances(
-    queries_QD: NDArray[np.float32],
-    keys_ND: NDArray[np.float32],
-    ids_QC: NDArray[np.int64],
-    out_QC: NDArray[np.float32],
-) -> None:
-    for query in numba.prange(ids_QC.shape[0]):
-        for column in range(ids_QC.shape[1]):
-            row = ids_QC[query, column]
-            if row < 0:
-                out_QC[query, column] = np.inf
-                continue
-            total = np.float32(0)
-            for d in range(queries_QD.shape[1]):
-                difference = queries_QD[query, d] - keys_ND[row, d]
-                total += difference * difference
-            out_QC[query, column] = total
 
 
 @kernel(parallel=True)
@@ -141,7 +118,7 @@ def _half_distances(
     ids_QC: NDArray[np.int64],
     out_QC: NDArray[np.float32],
 ) -> None:
-    """As `_single_distances` on float16 bits, which compiled code must widen by itself.
+    """Sums squared differences to float16 bits, which compiled code must widen by itself.
 
     Exponent and fraction shift into a float32 that is 2**112 too small; a product mends that and
     holds for subnormal numbers too. Keys are finite (checked where they are written).

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,13 +43,10 @@ def test_masking_strikes_out_the_excluded_run_and_faiss_minus_one() -> None:
     assert count_found(nearest(ids, distances, 5)).tolist() == [2, 5]
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_true_distances_match_float64_differences_even_for_large_norms(
-    dtype: type[np.floating],
-) -> None:
+def test_true_distances_match_float64_differences_even_for_large_norms() -> None:
     rng = np.random.default_rng(1)
-    keys = (rng.standard_normal((50, 33)) + 300).astype(dtype)
-    keys[3] = 6e-8  # subnormal in float16
+    keys = (rng.standard_normal((50, 33)) + 300).astype(np.float16)
+    keys[3] = 6e-8  # subnormal
     queries = keys[:7].astype(np.float32)
     ids = rng.integers(0, 50, (7, 11))
     ids[2, 4] = -1

@@ -8,7 +8,7 @@ Shapes: Q queries, C candidates per query, K neighbours per query, N rows of the
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import faiss
@@ -28,7 +28,6 @@ from memdec_core.neighbours import (
 from memdec_core.search_threads import search_in_threads, search_threads
 from memdec_core.tile_search import (
     KeyBlocks,
-    Keys,
     Queries,
     exact_neighbours,
     exact_neighbours_in_memory,
@@ -64,12 +63,6 @@ class Datastore:
     def n_rows(self) -> int:
         """Rows of the datastore."""
         return int(self.index.ntotal)
-
-
-def array_blocks(keys_ND: Keys, block_rows: int = KEY_BLOCK) -> Iterator[tuple[int, Keys]]:
-    """Passes over keys that are an array."""
-    for start in range(0, len(keys_ND), block_rows):
-        yield start, keys_ND[start : start + block_rows]
 
 
 def queries_at_once(k: int, width: int, memory_bytes: float) -> int:

@@ -1,7 +1,7 @@
 """Slow and plain: neighbours by comparing everything in float64, p_kNN in a dictionary."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,3 +54,9 @@ def clustered_keys(n_rows: int, width: int, seed: int, clusters: int = 20) -> ND
     keys = centres[rng.integers(0, clusters, n_rows)] + rng.standard_normal((n_rows, width))
     keys[n_rows // 2 : n_rows // 2 + n_rows // 20] = keys[: n_rows // 20]
     return keys.astype(np.float16)
+
+
+def array_blocks(keys: NDArray, block_rows: int = 16_384) -> Iterator[tuple[int, NDArray]]:
+    """Passes over keys that are an array, as a datastore passes over its own."""
+    for start in range(0, len(keys), block_rows):
+        yield start, keys[start : start + block_rows]

@@ -19,11 +19,11 @@ from memdec_core.excluded_rows import excluded_self
 from memdec_core.index_config import IndexConfig
 from memdec_core.knn_distribution import sparse_rows
 from memdec_core.neighbour_index import new_index, raise_nprobe, train_index
-from memdec_core.neighbour_search import Datastore, array_blocks, search_neighbours
+from memdec_core.neighbour_search import Datastore, search_neighbours
 from memdec_core.targets_config import TargetsConfig
 from memdec_core.tile_search import Queries
 from tests.benchmarks.interleaved import BenchRow, Work, compare
-from tests.oracles_knn import clustered_keys
+from tests.oracles_knn import array_blocks, clustered_keys
 
 VOCABULARY = 50_257
 QUERIES = 4096

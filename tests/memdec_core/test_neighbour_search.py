@@ -5,14 +5,10 @@ import pytest
 from memdec_core import neighbour_search
 from memdec_core.excluded_rows import excluded_nothing, excluded_self
 from memdec_core.neighbour_index import has_exact_distances, inverted_lists, new_index, recall
-from memdec_core.neighbour_search import (
-    Datastore,
-    array_blocks,
-    search_neighbours,
-)
+from memdec_core.neighbour_search import Datastore, search_neighbours
 from memdec_core.neighbours import Neighbours
 from memdec_core.tile_search import Queries, exact_neighbours
-from tests.oracles_knn import brute_neighbours, clustered_keys, everything
+from tests.oracles_knn import array_blocks, brute_neighbours, clustered_keys, everything
 
 N, D = 900, 16
 KEYS = clustered_keys(N, D, seed=3)

@@ -13,6 +13,8 @@ from obstore.exceptions import (
 )
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_INSTANCE_METADATA = "/latest/api/token"
+_CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give this machine a role"
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -26,6 +28,10 @@ class StoreUnavailable(StorageError):
 
 class MissingStore(StorageError):
     """There is no store where the URL points, and none can be made there."""
+
+
+class StoreForbidden(StorageError):
+    """The store asks for credentials that we do not have."""
 
 
 class UnsupportedStore(StorageError):
@@ -83,15 +89,16 @@ def translated(where: str) -> Iterator[None]:
     except PermissionDeniedError as error:
         raise _from_errno(errno.EACCES, where, error) from error
     except UnauthenticatedError as error:
-        raise StoreUnavailable(
-            f"{where}: the store does not accept our credentials; "
-            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        raise StoreForbidden(
+            f"{where}: the store refuses the credentials; {_CREDENTIALS}"
         ) from error
     except NotSupportedError as error:
         raise UnsupportedStore(f"{where}: the store cannot do this: {_headline(error)}") from error
     except OSError as error:
         raise _from_errno(error.errno or 0, where, error) from error
     except BaseError as error:
+        if _INSTANCE_METADATA in str(error):  # the last place where obstore looks for credentials
+            raise StoreForbidden(f"{where}: no credentials were found; {_CREDENTIALS}") from error
         # obstore tells the operating system's error only in its text
         number = re.search(r"\(os error (\d+)\)", str(error))
         raise _from_errno(int(number[1]) if number else 0, where, error) from error

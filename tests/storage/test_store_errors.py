@@ -12,6 +12,7 @@ from storage.artifact_store import Store
 from storage.garbage import collect_garbage
 from storage.store_errors import (
     MissingStore,
+    StoreForbidden,
     StoreFull,
     StoreReadOnly,
     StoreUnavailable,
@@ -90,6 +91,16 @@ def test_an_unreachable_server_is_worth_a_retry(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     with pytest.raises(StoreUnavailable, match="does not answer"):
         Store.open("s3://bucket/store")
+
+
+def test_missing_credentials_are_not_taken_for_a_network_that_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(StoreForbidden, match="no credentials were found; set AWS_ACCESS_KEY_ID"):
+        Store.open("s3://bucket/other-store")
 
 
 def test_paths_and_file_urls_open_the_same_store(tmp_path: Path) -> None:

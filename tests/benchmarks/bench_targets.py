@@ -29,7 +29,7 @@ from tests.oracles_knn import array_blocks, clustered_keys
 VOCABULARY = 50_257
 QUERIES = 4096
 SAMPLE = 256
-TRAINED = 5_000
+TRAINED = 10_000
 DENSE_ROWS = 256
 K = 1024
 TAU = 16.0

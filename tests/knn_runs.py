@@ -15,6 +15,7 @@ from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
 from tests.artifacts import Fill, publish
+from tests.jobs import make_job
 from tests.oracles_knn import clustered_keys
 
 VOCABULARY = 50
@@ -48,19 +49,11 @@ def _fill(block: EmbeddingBlock) -> Fill:
     return write
 
 
-def make_job(
+def knn_job(
     stage: str, config: dict[str, JsonValue], inputs: Mapping[str, ArtifactRef], number: int = 1
 ) -> StageJob:
     """A job whose fingerprint is its number."""
-    return StageJob(
-        pipeline="test",
-        name="job",
-        ref=ArtifactRef(stage=stage, fingerprint=f"{number:032x}"),
-        format_version=1,
-        config=config,
-        identity=config,
-        inputs=dict(inputs),
-    )
+    return make_job(ArtifactRef(stage=stage, fingerprint=f"{number:032x}"), config, inputs)
 
 
 def build(

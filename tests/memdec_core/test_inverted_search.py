@@ -2,7 +2,7 @@ import faiss
 import numpy as np
 import pytest
 
-from memdec_core.excluded_rows import excluded_self
+from memdec_core.excluded_rows import excluded_nothing, excluded_self
 from memdec_core.inverted_search import inverted_neighbours, list_content
 from memdec_core.neighbour_index import new_index
 from memdec_core.tile_search import Queries
@@ -52,3 +52,15 @@ def test_search_finds_the_nearest_rows_of_the_probed_lists(factory: str, nprobe:
         np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
         assert (found.ids_QK[query][len(expected) :] == -1).all()
         assert allowed[found.ids_QK[query][: len(expected)]].all()
+
+
+def test_lists_without_rows_are_passed_over() -> None:
+    index = new_index("IVF8,SQfp16", D)
+    index.train(WIDE)
+    index.add(WIDE[:30] * 0.01)  # all of them near one centroid
+    assert isinstance(index, faiss.IndexIVF)
+    index.nprobe = 8
+    sizes = [len(list_content(index, number)[1]) for number in range(8)]
+    assert min(sizes) == 0
+    found = inverted_neighbours(index, Queries(WIDE[:5], excluded_nothing(5)), 30)
+    assert (np.sort(found.ids_QK, axis=1) == np.arange(30)).all()

@@ -8,7 +8,6 @@ from memdec_core.rounded_vectors import (
     PRODUCTS,
     CodeType,
     dither,
-    fastest_codes,
     inner_products,
     round_vectors,
 )
@@ -50,8 +49,3 @@ def test_dither_differs_by_seed_and_stays_within_half_a_step() -> None:
     one, other = dither(1000, 0), dither(1000, 1)
     assert np.abs(np.concatenate([one, other])).max() <= 0.5
     assert np.abs(np.corrcoef(one, other)[0, 1]) < 0.2
-
-
-def test_a_machine_is_measured_once() -> None:
-    assert fastest_codes() in PRODUCTS
-    assert fastest_codes() == fastest_codes()

@@ -17,22 +17,14 @@ from tasks.base_model_identity import base_model_identity
 from tasks.build_base_model import copy_base_model
 from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
+from tests.jobs import make_job
 from tests.tiny_models import tiny_model_folder, tiny_tokenizer
 
 REF = ArtifactRef(stage="base_model", fingerprint="0" * 32)
 
 
 def shard_run(store: Store, config: BaseModelConfig, identity: dict[str, JsonValue]) -> ShardRun:
-    job = StageJob(
-        pipeline="test",
-        name="job",
-        ref=REF,
-        format_version=1,
-        config={"base_model": config.model_dump(mode="json")},
-        identity=identity,
-        inputs={},
-    )
+    job = make_job(REF, {"base_model": config.model_dump(mode="json")}, {}, identity=identity)
     writer = store.writer(REF, "all", "1" * 32)
     settings = RunSettings(store=store.url)
     return ShardRun(job, "all", settings, store, writer, lambda *_: None)

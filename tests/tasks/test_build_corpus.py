@@ -15,7 +15,7 @@ from tasks.build_corpus import build_corpus_shard
 from tasks.corpus_identity import corpus_identity
 from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
+from tests.jobs import make_job
 from tests.oracles_documents import json_lines, numbered
 
 SPLITS = ("train", "valid", "test")
@@ -29,14 +29,11 @@ def build(
 ) -> tuple[dict[str, Any], Path, list[float]]:
     """Builds the shard; returns its figures, its folder and the reported fractions."""
     ref = ArtifactRef(stage="corpus", fingerprint="0" * 32)
-    job = StageJob(
-        pipeline="test",
-        name="job",
-        ref=ref,
-        format_version=1,
-        config={"corpus": config.model_dump(mode="json")},
+    job = make_job(
+        ref,
+        {"corpus": config.model_dump(mode="json")},
+        {},
         identity=planned or corpus_identity(config),
-        inputs={},
     )
     writer = store.writer(ref, "all", attempt)
     fractions: list[float] = []

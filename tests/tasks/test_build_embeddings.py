@@ -19,6 +19,7 @@ from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
 from tests.artifacts import publish
+from tests.jobs import make_job
 from tests.oracles_embeddings import slow_rows
 from tests.tiny_models import tiny_model_folder
 
@@ -61,14 +62,10 @@ def job(store: Store, model_folder: Path) -> StageJob:
         shutil.copytree(model_folder, folder, dirs_exist_ok=True)
 
     base_model = publish(store, "base_model", {"all": (copy_model, {})})
-    return StageJob(
-        pipeline="test",
-        name="job",
-        ref=ArtifactRef(stage="embeddings", fingerprint="e" * 32),
-        format_version=1,
-        config={"embeddings": {"shard_positions": 50}, "windows": WINDOWS},
-        identity={},
-        inputs={"tokens": tokens, "base_model": base_model},
+    return make_job(
+        ArtifactRef(stage="embeddings", fingerprint="e" * 32),
+        {"embeddings": {"shard_positions": 50}, "windows": WINDOWS},
+        {"tokens": tokens, "base_model": base_model},
     )
 
 

@@ -14,7 +14,7 @@ from tasks import build_index
 from tasks.build_index import index_shard
 from tasks.open_datastore import open_datastore
 from tasks.stage_job import StageJob
-from tests.knn_runs import build, make_job, make_rows, publish_embeddings, true_keys
+from tests.knn_runs import build, knn_job, make_rows, publish_embeddings, true_keys
 from tests.oracles_knn import brute_neighbours
 
 TRAIN = make_rows(1200, 16, seed=1, document_rows=100)
@@ -27,7 +27,7 @@ def embeddings(store: Store) -> ArtifactRef:
 
 def _job(embeddings: ArtifactRef, **config: JsonValue) -> StageJob:
     settings: dict[str, JsonValue] = {"recall_k": 50, "recall_sample": 64, **config}
-    return make_job("index", {"index": settings}, {"embeddings": embeddings})
+    return knn_job("index", {"index": settings}, {"embeddings": embeddings})
 
 
 def _check_search(store: Store, job: StageJob) -> None:
@@ -86,7 +86,7 @@ def test_the_same_job_gives_the_same_bytes(store: Store, embeddings: ArtifactRef
     contents = []
     for number in (1, 2):
         settings: dict[str, JsonValue] = {"recall_k": 50, "kind": "IVF8,SQfp16"}
-        job = make_job("index", {"index": settings}, {"embeddings": embeddings}, number)
+        job = knn_job("index", {"index": settings}, {"embeddings": embeddings}, number)
         build(store, job, "all", index_shard)
         contents.append(store.readers(job.ref)["all"].read("index.faiss"))
     assert contents[0] == contents[1]

@@ -11,7 +11,7 @@ from tasks import build_targets
 from tasks.build_index import index_shard
 from tasks.build_targets import list_shards, summarise, target_shard
 from tasks.stage_job import StageJob
-from tests.knn_runs import build, make_job, make_rows, publish_embeddings
+from tests.knn_runs import build, knn_job, make_rows, publish_embeddings
 from tests.oracles_knn import Allowed, brute_neighbours, dictionary_distribution, everything
 
 TRAIN = make_rows(1000, 16, seed=5, document_rows=70)
@@ -29,10 +29,10 @@ def _job(
     store: Store, embeddings: ArtifactRef, index: dict[str, JsonValue], **targets: JsonValue
 ) -> StageJob:
     inputs = {"embeddings": embeddings}
-    index_job = make_job("index", {"index": {"recall_k": 40, **index}}, inputs)
+    index_job = knn_job("index", {"index": {"recall_k": 40, **index}}, inputs)
     build(store, index_job, "all", index_shard)
     settings: dict[str, JsonValue] = {"k": K, "gate_sample": 50, **targets}
-    return make_job("targets", {"targets": settings}, inputs | {"index": index_job.ref})
+    return knn_job("targets", {"targets": settings}, inputs | {"index": index_job.ref})
 
 
 def _build_all(store: Store, job: StageJob) -> dict[str, dict[str, JsonValue]]:
@@ -110,7 +110,7 @@ def test_targets_too_far_from_exact_are_refused(store: Store, embeddings: Artifa
 def test_k_beyond_the_datastore_is_refused_before_any_shard(
     store: Store, embeddings: ArtifactRef
 ) -> None:
-    job = make_job("targets", {"targets": {"k": 1000}}, {"embeddings": embeddings})
+    job = knn_job("targets", {"targets": {"k": 1000}}, {"embeddings": embeddings})
     with pytest.raises(UserError, match=r"config\.targets\.k: 1000 .* 1000 rows; set it to 999"):
         list_shards(job, store)
 

@@ -18,6 +18,7 @@ from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
 from tests.artifacts import publish
+from tests.jobs import make_job
 from tests.tiny_models import TEXTS, tiny_model_folder, tiny_tokenizer
 
 DOCUMENTS = {
@@ -54,14 +55,10 @@ def publish_model(store: Store, tmp_path: Path) -> ArtifactRef:
 
 @pytest.fixture
 def job(store: Store, tmp_path: Path) -> StageJob:
-    return StageJob(
-        pipeline="test",
-        name="job",
-        ref=REF,
-        format_version=1,
-        config={"tokens": {"separator": "eos"}},
-        identity={},
-        inputs={
+    return make_job(
+        REF,
+        {"tokens": {"separator": "eos"}},
+        {
             "corpus": publish_corpus(store, DOCUMENTS),
             "base_model": publish_model(store, tmp_path),
         },

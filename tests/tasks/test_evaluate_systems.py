@@ -18,8 +18,8 @@ from storage.token_shards import write_token_shard
 from tasks.evaluate_systems import evaluate_shard
 from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
 from tests.artifacts import publish
+from tests.jobs import make_job
 from tests.oracles_perplexity import (
     dense_divergences,
     mixture_log_prob,
@@ -80,15 +80,7 @@ def evaluation_of(
         inputs[f"base_{number}"] = publish(store, "base_model", {"all": (fill, {})}, config)
     ref = ArtifactRef(stage="evaluation", fingerprint="e" * 32)
     settings = RunSettings(device="cpu")
-    job = StageJob(
-        pipeline="test",
-        name="job",
-        ref=ref,
-        format_version=1,
-        config={"evaluation": evaluation, "windows": WINDOWS},
-        identity={},
-        inputs=inputs,
-    )
+    job = make_job(ref, {"evaluation": evaluation, "windows": WINDOWS}, inputs)
     writer = store.writer(ref, "all", "a" * 32)
     return ShardRun(job, "all", settings, store, writer, lambda _fraction, _note: None)
 

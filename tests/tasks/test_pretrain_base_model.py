@@ -18,8 +18,8 @@ from storage.document_records import Document
 from tasks.pretrain_base_model import pretrain_shard
 from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
 from tests.artifacts import publish
+from tests.jobs import make_job
 from tests.tiny_models import TEXTS
 
 PRETRAIN: dict[str, JsonValue] = {
@@ -60,15 +60,7 @@ def make_corpus(store: Store, splits: dict[str, list[str]]) -> ArtifactRef:
 def make_run(store: Store, corpus: ArtifactRef, attempt: str, artifact: str = "a") -> ShardRun:
     ref = ArtifactRef(stage="base_model", fingerprint=artifact * 32)
     config: dict[str, JsonValue] = {"base_model": {"pretrain": PRETRAIN}}
-    job = StageJob(
-        pipeline="test",
-        name="job",
-        ref=ref,
-        format_version=1,
-        config=config,
-        identity=config,
-        inputs={"corpus": corpus},
-    )
+    job = make_job(ref, config, {"corpus": corpus})
     settings = RunSettings(device="cpu")
     return ShardRun(job, "all", settings, store, store.writer(ref, "all", attempt), lambda *_: None)
 

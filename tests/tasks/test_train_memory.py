@@ -21,9 +21,9 @@ from storage.target_parquet import CACHED_GROUPS, TargetBlock, write_targets
 from storage.token_shards import write_token_shard
 from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
 from tasks.train_memory import train_memory_shard
 from tests.artifacts import publish
+from tests.jobs import make_job
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
 VOCABULARY = 400
@@ -108,15 +108,7 @@ def make_run(
 ) -> ShardRun:
     ref = ArtifactRef(stage="memory", fingerprint=artifact * 32)
     config: dict[str, JsonValue] = {"training": memory, "windows": windows}
-    job = StageJob(
-        pipeline="test",
-        name="job",
-        ref=ref,
-        format_version=1,
-        config=config,
-        identity=config,
-        inputs=inputs,
-    )
+    job = make_job(ref, config, inputs)
     settings = RunSettings(device="cpu")
     return ShardRun(job, "all", settings, store, store.writer(ref, "all", attempt), lambda *_: None)
 

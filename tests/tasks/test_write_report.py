@@ -14,8 +14,8 @@ from storage.result_tables import write_results
 from tasks.report_page import headline
 from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
 from tasks.write_report import report_shard
+from tests.jobs import make_job
 
 PNG = b"\x89PNG not a real one"
 FIGURES: dict[str, dict[str, JsonValue]] = {
@@ -109,9 +109,7 @@ def report(store: Store) -> ShardRun:
     for stage in INPUTS:
         done[stage] = publish_stage(store, stage, done)
     ref = ArtifactRef(stage="report", fingerprint="f" * 32)
-    job = StageJob(
-        pipeline="test", name="job", ref=ref, format_version=1, config={}, identity={}, inputs=done
-    )
+    job = make_job(ref, {}, done)
     writer = store.writer(ref, "all", "a" * 32)
     return ShardRun(job, "all", RunSettings(), store, writer, lambda _fraction, _note: None)
 

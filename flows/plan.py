@@ -30,11 +30,11 @@ StageName = Literal[
 ]
 
 FORMAT_VERSIONS: dict[StageName, int] = {
-    "corpus": 1,
+    "corpus": 2,
     "base_model": 1,
     "tokens": 1,
     "embeddings": 1,
-    "index": 1,
+    "index": 2,
     "targets": 1,
     "memory": 1,
     "evaluation": 1,

@@ -28,8 +28,8 @@ ENOUGH_TOKENS = {"cpu": 4_096, "cuda": 65_536}
 """Tokens of a batch beyond which it gets larger but not faster: on a CPU the activations leave the
 caches, a GPU is busy."""
 
-BYTES_PER_VALUE = 8
-"""Of an activation: float32, and as much again that the allocator holds for reuse."""
+BYTES_PER_VALUE = 10
+"""Of an activation: float32, and what the allocator holds for reuse."""
 
 
 class EmbeddedRows(NamedTuple):
@@ -124,8 +124,8 @@ def _launch(
 def fit_batch_size(config: PreTrainedConfig, window_length: int, memory_bytes: int) -> int:
     """Windows of a batch that can be computed within `memory_bytes`, beside the weights.
 
-    Every token of a batch needs 8 bytes (a float32, and as much again that the allocator has kept
-    from shapes before: measured 1.9 times with glibc) times
+    Every token of a batch needs 10 bytes (a float32, and more that the allocator has kept from
+    shapes before: measured 1.9 to 2.2 times with glibc) times
     6 D (residual, norm, queries, keys, values, attention's output)
     + 4 F (temporaries of the feed-forward's activation function)
     + 4 D (float16 keys of up to 8 batches, which wait to be put in order),

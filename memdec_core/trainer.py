@@ -6,7 +6,7 @@ when (or how often) a training was saved, killed and continued leaves no trace.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 import torch
@@ -23,7 +23,7 @@ from memdec_core.batch_loss import (
 from memdec_core.errors import UserError
 from memdec_core.optimisation import make_optimizer, make_scheduler, trained_parameters
 from memdec_core.training import TrainingConfig
-from memdec_core.training_batches import TrainingBatch
+from memdec_core.training_batches import TrainingBatch, WindowData, validation_batches
 from memdec_core.training_state import (
     Checkpoints,
     CurvePoint,
@@ -47,7 +47,6 @@ class StepBatches(Protocol):
         """The micro-batches of a step of an epoch."""
 
 
-Validation = Callable[[], Iterable[TrainingBatch]]
 Report = Callable[[float, str], None]
 
 
@@ -77,7 +76,7 @@ def train(
     config: TrainingConfig,
     *,
     objective: Objective,
-    validate: Validation | None,
+    validation: WindowData | None,
     checkpoints: Checkpoints,
     report: Report,
 ) -> TrainResult:
@@ -91,7 +90,7 @@ def train(
         batches: The data in its order.
         config: Optimiser, schedule, validation, seed.
         objective: The loss.
-        validate: Gives the validation batches anew; None keeps the last weights.
+        validation: What the best weights are chosen on; None keeps the last weights.
         checkpoints: Where the state is saved.
         report: Takes the finished fraction and a short note.
 
@@ -99,7 +98,7 @@ def train(
         UserError: The loss is no longer finite, or the model's head cannot be trained here.
     """
     check_output_head(model)
-    training = _Training(model, batches, config, objective, validate)
+    training = _Training(model, batches, config, objective, validation)
     saved = checkpoints.latest()
     if saved:
         training.state = unpack_state(training.state, *saved)
@@ -128,13 +127,13 @@ class _Training:
         batches: StepBatches,
         config: TrainingConfig,
         objective: Objective,
-        validate: Validation | None,
+        validation: WindowData | None,
     ) -> None:
         self.model = model
         self.batches = batches
         self.config = config
         self.objective = objective
-        self.validate = validate
+        self.validation = validation
         parameters = trained_parameters(model)
         optimizer = make_optimizer(parameters.values(), config)
         scheduler = make_scheduler(optimizer, config, batches.steps)
@@ -192,10 +191,11 @@ class _Training:
 
     def validate_now(self, learning_rate: float = 0.0) -> None:
         """Measures the validation loss and keeps the weights if it is the lowest so far."""
-        if self.validate is None:
+        if self.validation is None:
             return
         progress = self.state.progress
-        means = mean_loss(self.model, self.validate(), self.objective)
+        batches = validation_batches(self.validation, self.config.micro_batch_tokens)
+        means = mean_loss(self.model, batches, self.objective)
         self._add_point("valid", means, learning_rate)
         if progress.best_loss is None or means.loss < progress.best_loss:
             progress.best_loss, progress.best_step, progress.misses = means.loss, progress.step, 0

@@ -27,8 +27,11 @@ class TrainingConfig(BaseModel):
     batch_tokens: int = Field(
         8192, ge=1, description="Predicted tokens per optimiser step, about: whole windows."
     )
-    accumulation: int = Field(
-        1, ge=1, description="Micro-batches a step is cut into, to bound memory."
+    micro_batch_tokens: int = Field(
+        2048,
+        ge=1,
+        description="Tokens of one forward and backward pass, about; a step adds up the gradients "
+        "of several. More take more memory; a GPU is faster with more, a CPU is not.",
     )
     precision: Precision = Field(
         "float32",

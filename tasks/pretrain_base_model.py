@@ -19,7 +19,7 @@ from memdec_core.tokenizer_training import train_tokenizer
 from memdec_core.tokens_config import TokensConfig
 from memdec_core.trainer import train
 from memdec_core.training import TrainingConfig
-from memdec_core.training_batches import EpochBatches, TrainingBatch, WindowData, validation_batches
+from memdec_core.training_batches import EpochBatches, WindowData
 from memdec_core.windows import WindowConfig, make_windows, n_rows
 from storage.checkpoint_files import CheckpointFiles
 from storage.corpus_parquet import CorpusReader
@@ -27,8 +27,6 @@ from tasks.shard_run import ShardRun
 from tasks.trained_model import write_trained_model
 
 VALIDATIONS = 10
-VALIDATION_TOKENS = 65_536
-MICRO_BATCH_TOKENS = 8192  # keeps the activations of a small decoder below about 2 GB
 
 
 def pretrain_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -68,7 +66,7 @@ def pretrain_shard(run: ShardRun) -> dict[str, JsonValue]:
         batches,
         settings,
         objective=Objective(0.0, vocab_size, settings.precision),
-        validate=(lambda: _validation(validation, config)) if len(validation.windows_W4) else None,
+        validation=validation if len(validation.windows_W4) else None,
         checkpoints=CheckpointFiles(run.store.scratch(run.job.ref)),
         report=run.report,
     )
@@ -123,7 +121,6 @@ def _plan_training(
         warmup_fraction=0.05,
         weight_decay=0.1,
         batch_tokens=config.batch_tokens,
-        accumulation=math.ceil(config.batch_tokens / MICRO_BATCH_TOKENS),
         validations_per_epoch=max(1, round(VALIDATIONS * positions / config.tokens)),
         precision=config.precision,
         seed=config.seed,
@@ -131,8 +128,3 @@ def _plan_training(
     per_epoch = EpochBatches(training, settings).steps_per_epoch
     steps = math.ceil(config.tokens * per_epoch / positions)
     return EpochBatches(training, settings, steps), settings
-
-
-def _validation(validation: WindowData, config: PretrainConfig) -> Iterator[TrainingBatch]:
-    most_windows = max(1, VALIDATION_TOKENS // config.context_length)
-    return validation_batches(validation, most_windows, MICRO_BATCH_TOKENS)

@@ -27,6 +27,16 @@ _EXIT_SECONDS = 5.0
 _RUNNING: set[BaseProcess] = set()
 _STOPPED = threading.Event()
 
+_WORKER_ENVIRONMENT = {
+    # threads that spin while they wait take the cores from each other: measured 2.7-3.8x slower
+    # training beside other work
+    "OMP_WAIT_POLICY": "passive",
+    # kernels that oneDNN, and torch's layer over it, keep for shapes seen before: of the 1,024 of
+    # their default, batches that rarely repeat a shape fill 1 MB per training step
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128",
+    "LRU_CACHE_CAPACITY": "128",
+}
+
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
     [
@@ -82,9 +92,8 @@ def supervise(
             "A worker process has run the script that started it; put the script's call of the "
             "flow under `if __name__ == '__main__':`."
         )
-    # threads that spin while they wait take the cores from each other: measured 2.7-3.8x slower
-    # training beside other work; the server process hands this on to every worker
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    for name, value in _WORKER_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)  # the server process hands it on to every worker
     _start_fork_server()
     receiver, sender = _PROCESSES.Pipe(duplex=False)
     child = _PROCESSES.Process(target=_child, args=(sender, work, arguments, threads), daemon=True)

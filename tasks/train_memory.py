@@ -11,7 +11,7 @@ from memdec_core.model_loading import context_length, load_model, load_tokenizer
 from memdec_core.tokenizer_match import real_vocab_size
 from memdec_core.trainer import train
 from memdec_core.training import MemoryTrainingConfig
-from memdec_core.training_batches import EpochBatches, WindowData, validation_batches
+from memdec_core.training_batches import EpochBatches, WindowData
 from memdec_core.windows import WindowConfig, make_windows, n_rows
 from storage.artifact_ref import ArtifactRef
 from storage.checkpoint_files import CheckpointFiles
@@ -22,10 +22,6 @@ from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
 from tasks.stage_run import STAGE_TASK, StageWork, run_stage
 from tasks.trained_model import write_trained_model
-
-# Enough to choose between checkpoints: the loss of 65,536 tokens varies by about a hundredth.
-VALIDATION_TOKENS = 65_536
-VALIDATION_BATCH_TOKENS = 8192
 
 
 def train_memory_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -50,15 +46,12 @@ def train_memory_shard(run: ShardRun) -> dict[str, JsonValue]:
     _check_context(model, windows)
     vocab_size = real_vocab_size(tokenizer)
     training = _read_split(run, "train", windows, vocab_size)
-    validation = _read_split(run, "valid", windows, vocab_size)
     result = train(
         model,
         EpochBatches(training, config),
         config,
         objective=Objective(config.beta, vocab_size, config.precision),
-        validate=lambda: validation_batches(
-            validation, max(1, VALIDATION_TOKENS // windows.length), VALIDATION_BATCH_TOKENS
-        ),
+        validation=_read_split(run, "valid", windows, vocab_size),
         checkpoints=CheckpointFiles(run.store.scratch(run.job.ref)),
         report=run.report,
     )

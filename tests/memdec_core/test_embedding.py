@@ -207,9 +207,9 @@ def test_a_budget_below_one_window_is_refused_with_one_that_suffices() -> None:
 def test_batch_size_grows_with_the_budget_and_falls_with_the_window() -> None:
     config = tiny_config("llama", width=64)
     values = 10 * 64 + 4 * 128
-    assert fit_batch_size(config, 128, 8 * values * 128 * 5) == 5
-    assert fit_batch_size(config, 64, 8 * values * 128 * 5) == 10
-    assert fit_batch_size(config, 128, 8 * values * 128 * 5 - 1) == 4
+    assert fit_batch_size(config, 128, 10 * values * 128 * 5) == 5
+    assert fit_batch_size(config, 64, 10 * values * 128 * 5) == 10
+    assert fit_batch_size(config, 128, 10 * values * 128 * 5 - 1) == 4
 
 
 def embed_wide_windows(n_windows: int, batch: int) -> Work:
@@ -232,7 +232,7 @@ def embed_wide_windows(n_windows: int, batch: int) -> Work:
 
 
 def wide_budget(batch: int) -> int:
-    return batch * 512 * 8 * (10 * 512 + 4 * 2048)
+    return batch * 512 * 10 * (10 * 512 + 4 * 2048)
 
 
 def test_a_batch_takes_no_more_memory_than_the_budget_nor_much_less() -> None:

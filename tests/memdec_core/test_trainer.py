@@ -15,13 +15,18 @@ from memdec_core.batch_loss import Objective, mean_loss
 from memdec_core.errors import UserError
 from memdec_core.trainer import TrainResult, train
 from memdec_core.training import TrainingConfig
-from memdec_core.training_batches import EpochBatches, TrainingBatch, validation_batches
+from memdec_core.training_batches import EpochBatches, validation_batches
 from tests.tiny_models import tiny_model
 from tests.training_data import make_split
 
 OBJECTIVE = Objective(beta=0.5, vocab_size=50, precision="float32")
 CONFIG = TrainingConfig(
-    epochs=2, batch_tokens=60, accumulation=2, validations_per_epoch=2, warmup_fraction=0.2, seed=7
+    epochs=2,
+    batch_tokens=60,
+    micro_batch_tokens=30,
+    validations_per_epoch=2,
+    warmup_fraction=0.2,
+    seed=7,
 )
 TRAIN, VALID = make_split(0, [25] * 16), make_split(1, [20] * 4)
 
@@ -63,15 +68,12 @@ def run(
     objective: Objective = OBJECTIVE,
     validated: bool = True,
 ) -> TrainResult:
-    def validate() -> Iterator[TrainingBatch]:
-        return validation_batches(VALID.data, 8, 64)
-
     return train(
         model,
         EpochBatches(TRAIN.data, config),
         config,
         objective=objective,
-        validate=validate if validated else None,
+        validation=VALID.data if validated else None,
         checkpoints=checkpoints or MemoryCheckpoints(keep=set()),
         report=lambda *_: None,
     )
@@ -135,7 +137,7 @@ def test_the_model_ends_with_the_weights_of_the_lowest_validation_loss() -> None
     result = run(model, config)
     validations = [point for point in result.curve if point.split == "valid"]
     best = min(validations, key=lambda point: point.loss)
-    measured = mean_loss(model, validation_batches(VALID.data, 8, 64), OBJECTIVE)
+    measured = mean_loss(model, validation_batches(VALID.data, 64), OBJECTIVE)
     assert (result.best_step, result.best_loss) == (best.step, best.loss)
     assert best.step < result.steps, "overfitting was expected"
     assert measured.loss == pytest.approx(best.loss, abs=1e-9)
@@ -143,10 +145,10 @@ def test_the_model_ends_with_the_weights_of_the_lowest_validation_loss() -> None
 
 def test_training_lowers_both_parts_of_the_loss_on_the_training_set() -> None:
     model = student()
-    before = mean_loss(model, validation_batches(TRAIN.data, 99, 999), OBJECTIVE)
+    before = mean_loss(model, validation_batches(TRAIN.data, 999), OBJECTIVE)
     config = TrainingConfig(epochs=30, batch_tokens=100, learning_rate=1e-2)
     run(model, config, validated=False)
-    after = mean_loss(model, validation_batches(TRAIN.data, 99, 999), OBJECTIVE)
+    after = mean_loss(model, validation_batches(TRAIN.data, 999), OBJECTIVE)
     assert before.kl is not None
     assert after.kl is not None
     assert after.kl < 0.9 * before.kl
@@ -163,8 +165,8 @@ def test_patience_stops_after_so_many_validations_without_improvement() -> None:
 
 def test_micro_batches_change_the_gradient_by_rounding_only() -> None:
     weights = []
-    for accumulation in (1, 3):
-        config = TrainingConfig(epochs=1, batch_tokens=120, accumulation=accumulation)
+    for tokens in (120, 40):
+        config = TrainingConfig(epochs=1, batch_tokens=120, micro_batch_tokens=tokens)
         model = student()
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):

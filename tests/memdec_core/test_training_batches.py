@@ -55,7 +55,7 @@ def positions_expected(split: Split) -> list[Position]:
     stride=st.integers(1, 11),
     scope=st.sampled_from(["document", "stream"]),
     batch_tokens=st.integers(1, 100),
-    accumulation=st.integers(1, 4),
+    micro_batch_tokens=st.integers(1, 60),
     epoch=st.integers(0, 3),
 )
 def test_an_epoch_holds_every_position_once_with_its_context_and_targets(
@@ -64,18 +64,19 @@ def test_an_epoch_holds_every_position_once_with_its_context_and_targets(
     stride: int,
     scope: str,
     batch_tokens: int,
-    accumulation: int,
+    micro_batch_tokens: int,
     epoch: int,
 ) -> None:
     window = WindowConfig(length=12, stride=stride, scope=scope)  # type: ignore[arg-type]
     split = make_split(seed, lengths, window=window)
-    config = TrainingConfig(batch_tokens=batch_tokens, accumulation=accumulation, seed=seed)
+    config = TrainingConfig(
+        batch_tokens=batch_tokens, micro_batch_tokens=micro_batch_tokens, seed=seed
+    )
     batches = EpochBatches(split.data, config)
     found: list[Position] = []
     for step in range(batches.steps_per_epoch):
-        micro = list(batches.micro_batches(epoch, step))
-        assert 1 <= len(micro) <= accumulation
-        for batch in micro:
+        for batch in batches.micro_batches(epoch, step):
+            assert len(batch.label_N) <= micro_batch_tokens + window.length
             found += positions_of(batch)
     assert sorted(found) == sorted(positions_expected(split))
 
@@ -93,9 +94,9 @@ def test_a_step_is_the_same_whatever_was_read_before_it() -> None:
 
 def test_validation_takes_a_bounded_evenly_spaced_sample_of_windows() -> None:
     split = make_split(1, [200])
-    every = [p for b in validation_batches(split.data, 1000, 40) for p in positions_of(b)]
+    every = [p for b in validation_batches(split.data, 40) for p in positions_of(b)]
     assert every == positions_expected(split)
-    few = list(validation_batches(split.data, 4, 24))
+    few = list(validation_batches(split.data, 24, 4 * 12))
     assert [len(batch.input_ids_BT) for batch in few] == [2, 2]
     assert few[-1].label_N[-1] == split.tokens[-1]
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 
 from memdec_core.errors import UserError
 from storage.store_errors import StoreFull
+from tasks.memory_sampler import own_bytes
 from tasks.supervised_process import WorkerDied, WorkerFailed, supervise
 
 Report = Callable[[float, str], None]
@@ -50,6 +52,19 @@ def sleep_and_tell(path: str, report: Report) -> None:
     time.sleep(60)
 
 
+def multiply_ever_new_shapes(report: Report) -> float:
+    """Grows by how many MB over 800 shapes of a product, after 200 have filled the caches."""
+    weight = torch.zeros(512, 256, dtype=torch.bfloat16)
+
+    def multiply(shapes: range) -> int:
+        for rows in shapes:
+            torch.zeros(rows, 256, dtype=torch.bfloat16) @ weight.T
+        return own_bytes()
+
+    before = multiply(range(1, 200))
+    return (multiply(range(200, 1000)) - before) / 1e6
+
+
 def test_the_result_and_the_progress_of_a_worker_arrive() -> None:
     seen: list[tuple[float, str]] = []
     assert supervise(double, (21,), lambda *report: seen.append(report), None) == 42
@@ -66,6 +81,11 @@ def test_a_users_mistake_crosses_the_process_border_unchanged(
 ) -> None:
     with pytest.raises(kind):
         supervise(work, (), ignore_report, None)
+
+
+def test_a_worker_does_not_keep_a_kernel_for_every_shape_it_has_seen() -> None:
+    grown_mb = supervise(multiply_ever_new_shapes, (), ignore_report, 1)
+    assert grown_mb < 150  # 40 measured; with the libraries' own limits 560
 
 
 def test_a_bug_is_reported_with_the_workers_traceback() -> None:

@@ -28,7 +28,12 @@ from tests.tiny_models import tiny_model, tiny_tokenizer
 
 VOCABULARY = 400
 LENGTHS = {"train": [[90, 1, 70], [120]], "valid": [[60, 40]]}
-MEMORY: dict[str, JsonValue] = {"epochs": 2, "batch_tokens": 60, "accumulation": 2, "seed": 3}
+MEMORY: dict[str, JsonValue] = {
+    "epochs": 2,
+    "batch_tokens": 60,
+    "micro_batch_tokens": 30,
+    "seed": 3,
+}
 WINDOWS: dict[str, JsonValue] = {"length": 16, "stride": 8, "scope": "document"}
 
 

@@ -22,6 +22,7 @@ from tasks.build_tokens import build_tokens
 from tasks.evaluate_systems import evaluate_systems
 from tasks.evaluation_rows import evaluation_rows
 from tasks.run_settings import RunSettings
+from tasks.score_model import score_model
 from tasks.train_memory import train_memory
 from tasks.write_report import write_report
 
@@ -76,6 +77,8 @@ def build_memory(
         run(build_index, plan.index)
         run(build_targets, plan.targets)
         run(train_memory, plan.memory)
+        for scores in plan.scores:
+            run(score_model, scores)
         run(evaluate_systems, plan.evaluation)
         run(write_report, plan.report)
         if run.is_complete(plan):

@@ -44,7 +44,7 @@ def generate(  # noqa: PLR0913 - each is an option of the command
         max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed
     )
     weight = tuned_alpha(opened, plan.evaluation.ref) if alpha is None else alpha
-    base = plan.evaluation.inputs["base_0"]
+    base = plan.bases[0]
     texts = side_by_side(opened, base, plan.memory.ref, weight, prompt, decoding, device)
     if as_json:
         print_json({"prompt": prompt, "alpha": weight, **texts})

@@ -11,6 +11,7 @@ from pydantic import BaseModel, JsonValue
 from flows.pipeline_config import PipelineConfig
 from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.corpus_config import CorpusConfig
+from memdec_core.scoring_config import ScoringConfig
 from storage.artifact_ref import ArtifactRef
 from storage.fingerprint import fingerprint
 from tasks.base_model_identity import base_model_identity
@@ -25,6 +26,7 @@ StageName = Literal[
     "index",
     "targets",
     "memory",
+    "scores",
     "evaluation",
     "report",
 ]
@@ -37,7 +39,8 @@ FORMAT_VERSIONS: dict[StageName, int] = {
     "index": 2,
     "targets": 1,
     "memory": 1,
-    "evaluation": 1,
+    "scores": 1,
+    "evaluation": 2,
     "report": 1,
 }
 """Raised when a stage's output for the same configuration and inputs changes."""
@@ -53,6 +56,8 @@ class Plan:
     Attributes:
         corpora: The domain's corpus, then the general corpora of pretrained base models.
         base_models: The datastore's model first, then the student and the evaluated ones.
+        bases: The evaluated base models, in the order of the configuration.
+        scores: Of the memory, then of the bases.
     """
 
     corpora: tuple[StageJob, ...]
@@ -62,6 +67,8 @@ class Plan:
     index: StageJob
     targets: StageJob
     memory: StageJob
+    bases: tuple[ArtifactRef, ...]
+    scores: tuple[StageJob, ...]
     evaluation: StageJob
     report: StageJob
 
@@ -75,6 +82,7 @@ class Plan:
             self.index,
             self.targets,
             self.memory,
+            *self.scores,
             self.evaluation,
             self.report,
         ]
@@ -98,12 +106,13 @@ def plan_pipeline(config: PipelineConfig) -> Plan:
 
 
 class _Planner:
-    """Collects the jobs of one pipeline; corpora and base models by fingerprint."""
+    """Collects the jobs of one pipeline; those that may coincide by fingerprint."""
 
     def __init__(self, config: PipelineConfig) -> None:
         self._config = config
         self._corpora: dict[ArtifactRef, StageJob] = {}
         self._base_models: dict[ArtifactRef, StageJob] = {}
+        self._scores_by_ref: dict[ArtifactRef, StageJob] = {}
 
     def plan(self) -> Plan:
         config = self._config
@@ -135,11 +144,14 @@ class _Planner:
             _section("training", config.training) | windows,
             {"tokens": tokens.ref, "targets": targets.ref, "student": student},
         )
+        scores = {"memory_scores": self._scores("memory", tokens.ref, memory.ref)} | {
+            f"base_{number}": self._scores(f"base_{number}", tokens.ref, base)
+            for number, base in enumerate(bases)
+        }
         evaluation = self._job(
             "evaluation",
             _section("evaluation", config.evaluation, without="bases") | windows,
-            {"tokens": tokens.ref, "memory": memory.ref, "targets": targets.ref}
-            | {f"base_{number}": ref for number, ref in enumerate(bases)},
+            {"tokens": tokens.ref, "memory": memory.ref, "targets": targets.ref} | scores,
         )
         read = (tokens, embeddings, index, targets, memory, evaluation)
         report = self._job(
@@ -147,7 +159,19 @@ class _Planner:
             {},
             {"corpus": corpus, "base_model": base} | {job.ref.stage: job.ref for job in read},
         )
-        return Plan(tuple(self._corpora.values()), tuple(self._base_models.values()), *read, report)
+        return Plan(
+            corpora=tuple(self._corpora.values()),
+            base_models=tuple(self._base_models.values()),
+            tokens=tokens,
+            embeddings=embeddings,
+            index=index,
+            targets=targets,
+            memory=memory,
+            bases=tuple(bases),
+            scores=tuple(self._scores_by_ref.values()),
+            evaluation=evaluation,
+            report=report,
+        )
 
     def _corpus(self, config: CorpusConfig, name: str) -> ArtifactRef:
         section, identity = _section("corpus", config), corpus_identity(config)
@@ -161,6 +185,13 @@ class _Planner:
         section, identity = _section("base_model", config), base_model_identity(config)
         job = self._job("base_model", section, inputs, identity=identity, name=name)
         return self._base_models.setdefault(job.ref, job).ref
+
+    def _scores(self, system: str, tokens: ArtifactRef, model: ArtifactRef) -> ArtifactRef:
+        scoring = ScoringConfig(precision=self._config.evaluation.precision)
+        config = _section("scoring", scoring) | _section("windows", self._config.windows)
+        inputs = {"tokens": tokens, "model": model}
+        job = self._job("scores", config, inputs, name=f"{system}_scores")
+        return self._scores_by_ref.setdefault(job.ref, job).ref
 
     def _job(
         self,

@@ -1,18 +1,17 @@
 """How base and base+memory are compared."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from memdec_core.base_model_config import BaseModelConfig
+from memdec_core.scoring_config import ScoringConfig
 
 Weight = Annotated[float, Field(ge=0, le=1)]
 
 
-class EvaluationConfig(BaseModel):
+class EvaluationConfig(ScoringConfig):
     """Settings of the evaluation; its windows are those of the pipeline."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     bases: tuple[BaseModelConfig, ...] = Field(
         (), description="Models to put the memory beside; the datastore's base model when empty."
@@ -35,9 +34,6 @@ class EvaluationConfig(BaseModel):
         20_000,
         ge=0,
         description="Validation positions, about, on which the memory is compared with p_kNN.",
-    )
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="Type of the models' weights; probabilities are always float32."
     )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of the resamples and of the sample.")
 

@@ -1,6 +1,6 @@
 """evaluation: bases, the memory, and bases with the memory, on exactly the same tokens."""
 
-from collections.abc import Callable
+import re
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +9,9 @@ from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.alpha_search import AlphaCurve
+from memdec_core.bootstrap import Bootstrap, cluster_starts
 from memdec_core.evaluation_config import EvaluationConfig
 from memdec_core.fidelity import measure_fidelity, sample_windows
-from memdec_core.language_model import TransformerLM
 from memdec_core.plots import alpha_curve_png
 from memdec_core.system_comparison import (
     TUNING_SPLIT,
@@ -22,58 +22,50 @@ from memdec_core.system_comparison import (
 )
 from storage.artifact_ref import ArtifactRef
 from storage.result_tables import write_alpha_curve, write_results
+from storage.score_parquet import read_scores
 from storage.target_parquet import TargetReader
-from tasks.evaluation_inputs import (
-    EvaluatedSplit,
-    base_roles,
-    bootstrap_of,
-    check_bases,
-    name_bases,
-    open_splits,
-    open_system,
-    score_splits,
-)
+from tasks.base_names import name_bases
+from tasks.evaluated_splits import EvaluatedSplit, open_splits
 from tasks.run_settings import RunSettings
+from tasks.score_model import open_model
 from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
 from tasks.stage_run import STAGE_TASK, StageWork, run_stage
 
-Splits = dict[str, EvaluatedSplit]
 Scores = dict[str, NDArray[np.float64]]
 
 
 def evaluate_shard(run: ShardRun) -> dict[str, JsonValue]:
-    """Score all systems, tune α on validation, write the table and the curve.
-
-    One model is in memory at a time: a mixture's scores follow from its parts'.
+    """Tune α on validation, write the table and the curve.
 
     Args:
         run: Shard `all`; config sections `evaluation` and `windows`; inputs tokens, memory,
-            targets, base_0, base_1, ….
+            targets, and scores by system: memory_scores, base_0, base_1, ….
 
     Returns:
-        The main figures: positions by split, and by base α and perplexities.
+        The main figures: by base α and perplexities.
 
     Raises:
-        UserError: A base has another tokenizer than the memory, a model's context is shorter than
-            the windows, or there is no validation text.
+        UserError: There is no validation text.
     """
     config = EvaluationConfig.model_validate(run.job.config["evaluation"])
-    splits = open_splits(run, config)
-    roles = base_roles(run.job.inputs)
-    names = name_bases(run.store, {role: run.job.inputs[role] for role in roles})
-    check_bases(run, names)
-    memory, rows = _evaluate_memory(run, splits, config)
+    splits = open_splits(run.job, run.store)
+    bootstraps = {
+        name: bootstrap_of(split.windows_W4, split, config) for name, split in splits.items()
+    }
+    memory = _read_scores(run, "memory_scores")
+    rows = [
+        perplexity_row("memory_alone", None, name, memory[name], bootstrap)
+        for name, bootstrap in bootstraps.items()
+    ]
+    rows += _fidelity(run, splits[TUNING_SPLIT], config)
     curves: dict[str, AlphaCurve] = {}
-    for number, (role, name) in enumerate(names.items(), start=1):
-        base = open_system(run, role, config)
-        scores = score_splits(base, splits, run.settings, _part(run, number, name))
-        del base  # before the next one is loaded
+    for role, name in _base_names(run).items():
         base_rows, curves[name] = compare_with_base(
             name,
-            scores,
+            _read_scores(run, role),
             memory,
-            {split: opened.bootstrap for split, opened in splits.items()},
+            bootstraps,
             alphas=config.alphas,
             refine_alpha=config.refine_alpha,
         )
@@ -81,40 +73,42 @@ def evaluate_shard(run: ShardRun) -> dict[str, JsonValue]:
     return _write(run, rows, curves)
 
 
-def _evaluate_memory(
-    run: ShardRun, splits: Splits, config: EvaluationConfig
-) -> tuple[Scores, list[ResultRow]]:
-    """The memory's scores, and the rows that depend on no base."""
-    memory = open_system(run, "memory", config)
-    scores = score_splits(memory, splits, run.settings, _part(run, 0, "memory"))
-    rows = [
-        perplexity_row("memory_alone", None, name, scores[name], split.bootstrap)
-        for name, split in splits.items()
-    ]
-    return scores, rows + _fidelity(run, memory, splits[TUNING_SPLIT], config)
+def bootstrap_of(
+    windows_W4: NDArray[np.int64], split: EvaluatedSplit, config: EvaluationConfig
+) -> Bootstrap:
+    """How the positions of some windows of a split are resampled."""
+    offsets_D1 = split.offsets_D1 if split.scope == "document" else None
+    starts_C = cluster_starts(windows_W4, offsets_D1)
+    return Bootstrap(starts_C, config.bootstrap_samples, config.confidence, config.seed)
 
 
-def _part(run: ShardRun, number: int, system: str) -> Callable[[float, str], None]:
-    """Progress of one system among the memory and the bases."""
-    parts = 1 + len(base_roles(run.job.inputs))
-
-    def report(fraction: float, split: str) -> None:
-        run.report((number + fraction) / parts, f"{system}, {split}")
-
-    return report
+def _read_scores(run: ShardRun, role: str) -> Scores:
+    """The scores of a system by split."""
+    readers = run.store.readers(run.job.inputs[role])
+    return {split: read_scores(reader)[0] for split, reader in readers.items()}
 
 
-def _fidelity(
-    run: ShardRun, memory: TransformerLM, split: EvaluatedSplit, config: EvaluationConfig
-) -> list[ResultRow]:
+def _base_names(run: ShardRun) -> dict[str, str]:
+    """Names of the bases by role: base_0, base_1, …, in the order of the configuration."""
+    inputs = run.job.inputs
+    roles = [role for role in inputs if re.fullmatch(r"base_\d+", role)]
+    models = {
+        role: run.store.require(inputs[role]).inputs["model"]
+        for role in sorted(roles, key=lambda role: int(role.removeprefix("base_")))
+    }
+    return name_bases(run.store, models)
+
+
+def _fidelity(run: ShardRun, split: EvaluatedSplit, config: EvaluationConfig) -> list[ResultRow]:
     """How far the memory is from the targets of a sample of validation windows."""
     sample_W4 = sample_windows(split.windows_W4, config.fidelity_rows, config.seed)
     if not len(sample_W4):
         return []
     targets = TargetReader(run.store.readers(run.job.inputs["targets"]), TUNING_SPLIT)
     assert targets.n_rows == split.windows_W4[-1] @ [0, -1, 1, 1], "one target per position"
+    memory = open_model(run, "memory", config)
     measures = measure_fidelity(memory, sample_W4, split.read_tokens, targets.read)
-    return fidelity_rows(measures, bootstrap_of(sample_W4, split.offsets_D1, config))
+    return fidelity_rows(measures, bootstrap_of(sample_W4, split, config))
 
 
 def _write(

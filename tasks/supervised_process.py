@@ -47,6 +47,7 @@ _PROCESSES.set_forkserver_preload(
         "tasks.build_index",
         "tasks.build_targets",
         "tasks.train_memory",
+        "tasks.score_model",
         "tasks.evaluate_systems",
         "tasks.write_report",
     ]

@@ -19,9 +19,12 @@ ORDER = [
     "index",
     "targets",
     "memory",
+    "scores",
+    "scores",
     "evaluation",
     "report",
 ]
+AFTER_TRAINING = ["memory", "scores", "evaluation", "report"]
 
 
 def perplexity(result: Mapping[str, Any], system: str) -> float:
@@ -55,11 +58,11 @@ def test_a_pipeline_is_built_reused_changed_and_used(
     change = ("--set", "training.beta=0.3")
     planned = memdec_json("plan", tiny_pipeline, *store, *change, env=prefect_environment)
     to_build = [row for row in planned["stages"] if row["action"] == "build"]
-    assert [row["stage"] for row in to_build] == ["memory", "evaluation", "report"]
+    assert [row["stage"] for row in to_build] == AFTER_TRAINING
     assert to_build[0]["why"] == "training.beta: 0.5 → 0.3"
-    assert to_build[1]["why"] == "other memory"
+    assert to_build[1]["why"] == "other model"
     changed = memdec_json("run", tiny_pipeline, *store, *change, env=prefect_environment)
-    assert built(changed) == ["memory", "evaluation", "report"]
+    assert built(changed) == AFTER_TRAINING
 
     both = memdec_json(
         "generate", tiny_pipeline, *store, "--prompt", "the court", env=prefect_environment
@@ -77,14 +80,10 @@ def test_a_pipeline_is_built_reused_changed_and_used(
     checked = memdec_json("artifacts", "verify", *store, env=prefect_environment)
     assert checked["damaged"] == []
     listed = memdec_json("artifacts", "ls", *store, env=prefect_environment)
-    assert len(listed["artifacts"]) == len(ORDER) + 3
+    assert len(listed["artifacts"]) == len(ORDER) + len(AFTER_TRAINING)
 
     kept = memdec_json("artifacts", "gc", "--keep", "1", *store, env=prefect_environment)
-    assert sorted(name.split("/")[0] for name in kept["deleted"]) == [
-        "evaluation",
-        "memory",
-        "report",
-    ]
+    assert sorted(name.split("/")[0] for name in kept["deleted"]) == sorted(AFTER_TRAINING)
     report = memdec("artifacts", "show", "report", *store, env=prefect_environment)
     assert "perplexity" in report.stdout
 

@@ -6,7 +6,8 @@ import pytest
 from flows.config_file import load_config
 from flows.plan import Plan, plan_pipeline
 
-AFTER_TOKENS = {"embeddings", "index", "targets", "memory", "evaluation", "report"}
+AFTER_MEMORY = {"scores", "evaluation", "report"}
+AFTER_TOKENS = {"embeddings", "index", "targets", "memory", *AFTER_MEMORY}
 
 
 def plan(path: Path, *overrides: str) -> Plan:
@@ -21,11 +22,12 @@ def changed_stages(before: Plan, after: Plan) -> set[str]:
 @pytest.mark.parametrize(
     ("override", "stages"),
     [
-        ("training.beta=0.25", {"memory", "evaluation", "report"}),
-        ("targets.k=16", {"targets", "memory", "evaluation", "report"}),
+        ("training.beta=0.25", {"memory", *AFTER_MEMORY}),
+        ("targets.k=16", {"targets", "memory", *AFTER_MEMORY}),
         ("windows.stride=32", AFTER_TOKENS),
         ("evaluation.bootstrap_samples=100", {"evaluation", "report"}),
-        ("index.seed=3", {"index", "targets", "memory", "evaluation", "report"}),
+        ("evaluation.precision=bfloat16", AFTER_MEMORY),
+        ("index.seed=3", {"index", "targets", "memory", *AFTER_MEMORY}),
         ("base_model.pretrain.seed=3", {"base_model", "tokens", *AFTER_TOKENS}),
         ("name=other", set()),
     ],
@@ -75,4 +77,4 @@ def test_a_run_until_tokens_stops_there(tiny_pipeline: Path) -> None:
 def test_no_two_jobs_of_a_pipeline_share_a_name(tiny_pipeline: Path) -> None:
     names = [job.name for job in plan(tiny_pipeline).jobs()]
     assert names[:3] == ["corpus", "base_model_corpus", "base_model"]
-    assert len(set(names)) == len(names) == 10
+    assert len(set(names)) == len(names) == 12

@@ -62,7 +62,8 @@ def test_a_changed_value_is_named_with_what_the_last_build_took(
     assert {stage: row["why"] for stage, row in to_build.items()} == {
         "targets": "targets.k: 32 → 16",
         "memory": "other targets",
-        "evaluation": "other memory; other targets",
+        "scores": "other model",
+        "evaluation": "other memory; other targets; other memory scores",
         "report": "other targets; other memory; other evaluation",
     }
     assert to_build["targets"]["estimated_seconds"] == 2.0

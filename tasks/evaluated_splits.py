@@ -1,0 +1,61 @@
+"""The splits on which systems are compared: the same positions for every system."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memdec_core.errors import UserError
+from memdec_core.perplexity import ReadTokens
+from memdec_core.system_comparison import TUNING_SPLIT
+from memdec_core.windows import WindowConfig, make_windows
+from storage.artifact_store import Store
+from storage.token_shards import TokenReader
+from tasks.stage_job import StageJob
+
+SPLITS = (TUNING_SPLIT, "test")
+
+
+@dataclass(frozen=True)
+class EvaluatedSplit:
+    """The positions of a split.
+
+    Attributes:
+        windows_W4: The windows, at least one, as `make_windows` cuts them.
+        offsets_D1: Starts of the documents in the stream, and the end.
+        read_tokens: (start, stop) of the stream -> token ids.
+        scope: Whether contexts end with the document or go on through the stream.
+    """
+
+    windows_W4: NDArray[np.int64]
+    offsets_D1: NDArray[np.int64]
+    read_tokens: ReadTokens
+    scope: str
+
+
+def open_splits(job: StageJob, store: Store) -> dict[str, EvaluatedSplit]:
+    """The validation split and, where the corpus has one, the test split.
+
+    Args:
+        job: Config section `windows`; input tokens.
+        store: Where the tokens are.
+
+    Raises:
+        UserError: There is no validation token to tune on.
+    """
+    windows = WindowConfig.model_validate(job.config["windows"])
+    readers = store.readers(job.inputs["tokens"])
+    splits = {}
+    for name in SPLITS:
+        if not any(shard.rpartition("-")[0] == name for shard in readers):
+            continue
+        tokens = TokenReader(readers, name)
+        windows_W4 = make_windows(tokens.offsets_D1, windows)
+        if len(windows_W4):
+            splits[name] = EvaluatedSplit(windows_W4, tokens.offsets_D1, tokens.read, windows.scope)
+    if TUNING_SPLIT not in splits:
+        raise UserError(
+            f"the corpus has no text in its {TUNING_SPLIT} split, on which α is tuned: give "
+            "validation documents, or a larger share of the corpus to it, in config.corpus"
+        )
+    return splits

@@ -26,6 +26,30 @@ class _KeyReachedError(Exception):
         self.keys_BTD = keys_BTD
 
 
+def check_key_size(largest: float, layer_name: str, compute_dtype: str) -> None:
+    """Refuses keys that float16 cannot hold.
+
+    Args:
+        largest: The largest absolute entry of the keys, before rounding.
+        layer_name: The layer they are the input of, for messages.
+        compute_dtype: Precision of the forward pass, for messages.
+
+    Raises:
+        UserError: A key does not fit float16, or is not a number.
+    """
+    if not largest <= FLOAT16_MAX:  # true for NaN as well
+        remedy = (
+            "set embeddings.compute_dtype to `float32`"
+            if compute_dtype != "float32"
+            else "use another base model: this one's weights are damaged or its keys too large"
+        )
+        raise UserError(
+            f"base_model: the keys (input of the layer {layer_name}) have an entry of "
+            f"size {largest:.6g}, but are stored in float16, which ends at {FLOAT16_MAX:g}; "
+            f"{remedy}"
+        )
+
+
 class LaunchedBatch:
     """Keys that the device may still be computing.
 
@@ -58,18 +82,7 @@ class LaunchedBatch:
         """
         if self._done is not None:
             self._done.synchronize()
-        largest = float(self._largest)
-        if not largest <= FLOAT16_MAX:  # true for NaN as well
-            remedy = (
-                "set embeddings.compute_dtype to `float32`"
-                if self._compute_dtype != "float32"
-                else "use another base model: this one's weights are damaged or its keys too large"
-            )
-            raise UserError(
-                f"base_model: the keys (input of the layer {self._layer_name}) have an entry of "
-                f"size {largest:.6g}, but are stored in float16, which ends at {FLOAT16_MAX:g}; "
-                f"{remedy}"
-            )
+        check_key_size(float(self._largest), self._layer_name, self._compute_dtype)
         keys_PD: npt.NDArray[np.float16] = self._keys_PD.numpy()
         return keys_PD
 

@@ -2,11 +2,25 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from transformers import PreTrainedModel
+
+from tests.oracles_embeddings import full_forward_keys
 
 Allowed = Callable[[int, int], bool]
+
+
+class KnnKnobs(NamedTuple):
+    """The numbers of a kNN-LM."""
+
+    vocab_size: int
+    k: int
+    tau: float
+    weight: float
 
 
 def all_distances(queries: NDArray, keys: NDArray) -> NDArray[np.float64]:
@@ -60,3 +74,17 @@ def array_blocks(keys: NDArray, block_rows: int = 16_384) -> Iterator[tuple[int,
     """Passes over keys that are an array, as a datastore passes over its own."""
     for start in range(0, len(keys), block_rows):
         yield start, keys[start : start + block_rows]
+
+
+def knn_lm_distributions(
+    model: PreTrainedModel, tokens: list[int], keys: NDArray, values: NDArray, knobs: KnnKnobs
+) -> NDArray[np.float64]:
+    """kNN-LM's probabilities (T, V) by one whole forward pass and sums over plain lists."""
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([tokens])).logits[0, :, : knobs.vocab_size].double()
+    mixture = (1 - knobs.weight) * torch.softmax(logits, dim=-1).numpy()
+    queries = full_forward_keys(model, tokens).astype(np.float16)
+    for row, pairs in enumerate(brute_neighbours(queries, keys, knobs.k, everything)):
+        for token, mass in dictionary_distribution(pairs, values.tolist(), knobs.tau).items():
+            mixture[row, token] += knobs.weight * mass
+    return mixture

@@ -1,4 +1,4 @@
-"""How a model is trained: the settings of the one trainer, and the memory's own."""
+"""How a model is trained: the settings of the one trainer, the domain's, and the memory's own."""
 
 from typing import Literal
 
@@ -45,15 +45,20 @@ class TrainingConfig(BaseModel):
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of the data order and of dropout.")
 
 
-class MemoryTrainingConfig(TrainingConfig):
-    """Training of a Memory Decoder on the sparse p_kNN of its positions."""
+class DomainTrainingConfig(TrainingConfig):
+    """Training on the windows of the domain: memories and the baselines they are compared with."""
 
-    beta: float = Field(
-        0.5, ge=0, le=1, description="β: weight of KL(p_kNN ‖ p_mem); 1 - β is cross-entropy's."
-    )
     training_stride: int | None = Field(
         None,
         ge=1,
         description="Tokens by which training windows advance. Unset: windows that overlap as "
         "little as possible, the fewest forward passes per epoch.",
+    )
+
+
+class MemoryTrainingConfig(DomainTrainingConfig):
+    """Training of a Memory Decoder on the sparse p_kNN of its positions."""
+
+    beta: float = Field(
+        0.5, ge=0, le=1, description="β: weight of KL(p_kNN ‖ p_mem); 1 - β is cross-entropy's."
     )

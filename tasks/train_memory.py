@@ -3,12 +3,9 @@
 from prefect import task
 from prefect.client.schemas.objects import State
 from pydantic import JsonValue
-from transformers import PreTrainedModel
 
 from memdec_core.batch_loss import Objective
 from memdec_core.errors import UserError
-from memdec_core.model_loading import context_length, load_model, load_tokenizer, resolve_device
-from memdec_core.tokenizer_match import real_vocab_size
 from memdec_core.trainer import train
 from memdec_core.training import MemoryTrainingConfig
 from memdec_core.training_batches import EpochBatches, WindowData
@@ -17,6 +14,7 @@ from storage.artifact_ref import ArtifactRef
 from storage.checkpoint_files import CheckpointFiles
 from storage.target_parquet import TargetReader
 from storage.token_shards import TokenReader
+from tasks.domain_training import load_learner, training_windows
 from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
@@ -39,12 +37,8 @@ def train_memory_shard(run: ShardRun) -> dict[str, JsonValue]:
         UserError: Tokens, targets and student do not fit together, or the loss diverges.
     """
     config = MemoryTrainingConfig.model_validate(run.job.config["training"])
-    windows = _training_windows(config, WindowConfig.model_validate(run.job.config["windows"]))
-    folder = run.store.readers(run.job.inputs["student"])["all"].folder()
-    tokenizer = load_tokenizer(folder)
-    model = load_model(folder, resolve_device(run.settings.device))
-    _check_context(model, windows)
-    vocab_size = real_vocab_size(tokenizer)
+    windows = training_windows(run, config, "training")
+    model, tokenizer, vocab_size = load_learner(run, "student", windows)
     training = _read_split(run, "train", windows, vocab_size)
     result = train(
         model,
@@ -56,26 +50,6 @@ def train_memory_shard(run: ShardRun) -> dict[str, JsonValue]:
         report=run.report,
     )
     return write_trained_model(run.writer.folder, model, tokenizer, result)
-
-
-def _training_windows(config: MemoryTrainingConfig, windows: WindowConfig) -> WindowConfig:
-    """The windows of training: as long as those of the targets, but usually with less overlap."""
-    stride = config.training_stride or windows.length - 1
-    if stride >= windows.length:
-        raise UserError(
-            f"config.training.training_stride: {stride} must be smaller than config.windows.length "
-            f"({windows.length}); leave it unset for the smallest overlap"
-        )
-    return windows.model_copy(update={"stride": stride})
-
-
-def _check_context(model: PreTrainedModel, windows: WindowConfig) -> None:
-    longest = context_length(model.config)
-    if longest is not None and windows.length > longest:
-        raise UserError(
-            f"config.windows.length: {windows.length} tokens, but the student sees at most "
-            f"{longest}; shorten the windows or choose another student"
-        )
 
 
 def _read_split(run: ShardRun, split: str, windows: WindowConfig, vocab_size: int) -> WindowData:

@@ -12,7 +12,7 @@ from storage.artifact_store import Store
 from storage.garbage import collect_garbage
 from storage.refs import pipelines, read_history
 from storage.verification import verify
-from tasks.stage_page import stage_page
+from tasks.stage_page import REPORTS, stage_page
 
 artifacts_app = typer.Typer(help="Inspect, compare, verify and collect artifacts.")
 
@@ -56,7 +56,7 @@ def show(artifact: Id, store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -
     manifest = opened.require(ref)
     if as_json:
         print_json(manifest.model_dump(mode="json"))
-    elif ref.stage == "report":
+    elif ref.stage in REPORTS:
         page = opened.readers(ref)["all"].read("report.md").decode()
         output.print(page, markup=False, soft_wrap=True)
     else:

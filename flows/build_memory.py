@@ -9,7 +9,8 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import JsonValue
 
 from flows.pipeline_config import PipelineConfig
-from flows.plan import StageName, plan_pipeline
+from flows.plan import Plan, plan_pipeline
+from flows.stage_jobs import StageName
 from flows.stage_runner import StageResult, StageRunner
 from storage.pins import pin
 from storage.refs import record_run
@@ -66,21 +67,7 @@ def build_memory(
     plan = plan_pipeline(config)
     run = StageRunner(settings, plan.until(until_stage), frozenset(force))
     with pin(run.store, [job.ref for job in plan.jobs()]):
-        for corpus in plan.corpora:
-            run(build_corpus, corpus)
-        for base_model in plan.base_models:
-            run(build_base_model, base_model)
-        run.check_tokenizers(plan.base_models)
-        run(build_tokens, plan.tokens)
-        run.check_neighbours(plan)
-        run(build_embeddings, plan.embeddings)
-        run(build_index, plan.index)
-        run(build_targets, plan.targets)
-        run(train_memory, plan.memory)
-        for scores in plan.scores:
-            run(score_model, scores)
-        run(evaluate_systems, plan.evaluation)
-        run(write_report, plan.report)
+        run_stages(run, plan)
         if run.is_complete(plan):
             record_run(run.store, config.name, flow_run.get_id(), run.artifacts)
     return RunResult(
@@ -89,3 +76,22 @@ def build_memory(
         stages=run.results,
         evaluation=evaluation_rows(run.store, plan.evaluation.ref),
     )
+
+
+def run_stages(run: StageRunner, plan: Plan) -> None:
+    """Runs a plan's wanted stages in order, inside a flow."""
+    for corpus in plan.corpora:
+        run(build_corpus, corpus)
+    for base_model in plan.base_models:
+        run(build_base_model, base_model)
+    run.check_tokenizers(plan.base_models)
+    run(build_tokens, plan.tokens)
+    run.check_neighbours(plan)
+    run(build_embeddings, plan.embeddings)
+    run(build_index, plan.index)
+    run(build_targets, plan.targets)
+    run(train_memory, plan.memory)
+    for scores in plan.scores:
+        run(score_model, scores)
+    run(evaluate_systems, plan.evaluation)
+    run(write_report, plan.report)

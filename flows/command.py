@@ -3,6 +3,7 @@
 import typer
 
 from flows.artifact_commands import artifacts_app
+from flows.compare_command import compare
 from flows.console import exit_on_mistake
 from flows.generate_command import generate
 from flows.plan_command import plan
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(plan)
+app.command()(compare)
 app.command()(generate)
 app.add_typer(artifacts_app, name="artifacts")
 

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from memdec_core.base_model_config import BaseModelConfig
+from memdec_core.comparison_config import ComparisonConfig
 from memdec_core.corpus_config import CorpusConfig
 from memdec_core.embeddings_config import EmbeddingsConfig
 from memdec_core.evaluation_config import EvaluationConfig
@@ -58,4 +59,8 @@ class PipelineConfig(BaseModel):
     )
     evaluation: EvaluationConfig = Field(
         default_factory=EvaluationConfig, description="How base and base+memory are compared."
+    )
+    comparison: ComparisonConfig = Field(
+        default_factory=ComparisonConfig,
+        description="What `memdec compare` compares the memory with.",
     )

@@ -4,49 +4,16 @@
 """
 
 from dataclasses import dataclass
-from typing import Literal
-
-from pydantic import BaseModel, JsonValue
 
 from flows.pipeline_config import PipelineConfig
+from flows.stage_jobs import Config, Inputs, StageName, make_job, section
 from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.corpus_config import CorpusConfig
 from memdec_core.scoring_config import ScoringConfig
 from storage.artifact_ref import ArtifactRef
-from storage.fingerprint import fingerprint
 from tasks.base_model_identity import base_model_identity
 from tasks.corpus_identity import corpus_identity
 from tasks.stage_job import StageJob
-
-StageName = Literal[
-    "corpus",
-    "base_model",
-    "tokens",
-    "embeddings",
-    "index",
-    "targets",
-    "memory",
-    "scores",
-    "evaluation",
-    "report",
-]
-
-FORMAT_VERSIONS: dict[StageName, int] = {
-    "corpus": 2,
-    "base_model": 1,
-    "tokens": 1,
-    "embeddings": 1,
-    "index": 2,
-    "targets": 1,
-    "memory": 1,
-    "scores": 1,
-    "evaluation": 2,
-    "report": 1,
-}
-"""Raised when a stage's output for the same configuration and inputs changes."""
-
-Config = dict[str, JsonValue]
-Inputs = dict[str, ArtifactRef]
 
 
 @dataclass(frozen=True)
@@ -124,24 +91,24 @@ class _Planner:
             self._base_model(model, f"evaluated_{number}")
             for number, model in enumerate(config.evaluation.bases)
         ] or [base]
-        windows = _section("windows", config.windows)
+        windows = section("windows", config.windows)
         tokens = self._job(
-            "tokens", _section("tokens", config.tokens), {"corpus": corpus, "base_model": base}
+            "tokens", section("tokens", config.tokens), {"corpus": corpus, "base_model": base}
         )
         embeddings = self._job(
             "embeddings",
-            _section("embeddings", config.embeddings) | windows,
+            section("embeddings", config.embeddings) | windows,
             {"tokens": tokens.ref, "base_model": base},
         )
-        index = self._job("index", _section("index", config.index), {"embeddings": embeddings.ref})
+        index = self._job("index", section("index", config.index), {"embeddings": embeddings.ref})
         targets = self._job(
             "targets",
-            _section("targets", config.targets),
+            section("targets", config.targets),
             {"embeddings": embeddings.ref, "index": index.ref},
         )
         memory = self._job(
             "memory",
-            _section("training", config.training) | windows,
+            section("training", config.training) | windows,
             {"tokens": tokens.ref, "targets": targets.ref, "student": student},
         )
         scores = {"memory_scores": self._scores("memory", tokens.ref, memory.ref)} | {
@@ -150,7 +117,7 @@ class _Planner:
         }
         evaluation = self._job(
             "evaluation",
-            _section("evaluation", config.evaluation, without="bases") | windows,
+            section("evaluation", config.evaluation, without="bases") | windows,
             {"tokens": tokens.ref, "memory": memory.ref, "targets": targets.ref} | scores,
         )
         read = (tokens, embeddings, index, targets, memory, evaluation)
@@ -174,21 +141,22 @@ class _Planner:
         )
 
     def _corpus(self, config: CorpusConfig, name: str) -> ArtifactRef:
-        section, identity = _section("corpus", config), corpus_identity(config)
-        job = self._job("corpus", section, {}, identity=identity, name=name)
+        job = self._job(
+            "corpus", section("corpus", config), {}, identity=corpus_identity(config), name=name
+        )
         return self._corpora.setdefault(job.ref, job).ref
 
     def _base_model(self, config: BaseModelConfig, name: str) -> ArtifactRef:
         inputs = {}
         if config.pretrain is not None:
             inputs["corpus"] = self._corpus(config.pretrain.corpus, f"{name}_corpus")
-        section, identity = _section("base_model", config), base_model_identity(config)
-        job = self._job("base_model", section, inputs, identity=identity, name=name)
+        sections, identity = section("base_model", config), base_model_identity(config)
+        job = self._job("base_model", sections, inputs, identity=identity, name=name)
         return self._base_models.setdefault(job.ref, job).ref
 
     def _scores(self, system: str, tokens: ArtifactRef, model: ArtifactRef) -> ArtifactRef:
         scoring = ScoringConfig(precision=self._config.evaluation.precision)
-        config = _section("scoring", scoring) | _section("windows", self._config.windows)
+        config = section("scoring", scoring) | section("windows", self._config.windows)
         inputs = {"tokens": tokens, "model": model}
         job = self._job("scores", config, inputs, name=f"{system}_scores")
         return self._scores_by_ref.setdefault(job.ref, job).ref
@@ -202,23 +170,4 @@ class _Planner:
         identity: Config | None = None,
         name: str | None = None,
     ) -> StageJob:
-        """A job named after its stage, whose identity is its configuration, unless told otherwise.
-
-        A configuration that names paths is not the identity.
-        """
-        hashed = config if identity is None else identity
-        version = FORMAT_VERSIONS[stage]
-        return StageJob(
-            pipeline=self._config.name,
-            name=name or stage,
-            ref=ArtifactRef(stage=stage, fingerprint=fingerprint(stage, version, hashed, inputs)),
-            format_version=version,
-            config=config,
-            identity=hashed,
-            inputs=inputs,
-        )
-
-
-def _section(name: str, config: BaseModel, without: str | None = None) -> Config:
-    excluded = None if without is None else {without}
-    return {name: config.model_dump(mode="json", exclude=excluded)}
+        return make_job(self._config.name, stage, config, inputs, identity=identity, name=name)

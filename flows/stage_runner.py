@@ -48,8 +48,8 @@ class StageRunner:
         self._force = force
 
     def __call__(self, stage_task: StageTask, job: StageJob) -> None:
-        """Runs one stage, unless the run stops before it."""
-        if job.ref not in self._wanted:
+        """Runs one stage, unless the run stops before it or has it already."""
+        if job.ref not in self._wanted or job.ref in self.artifacts:
             return
         if job.ref.stage in self._force:
             self.store.discard(job.ref)
@@ -58,7 +58,8 @@ class StageRunner:
         state.result()
         seconds = round(time.monotonic() - started, 3)
         reused = state.name == "Cached"
-        announce(f"{'reused' if reused else 'built ':6} {job.ref}  {seconds:.1f} s")
+        name = "" if job.name == job.ref.stage else f"  {job.name}"
+        announce(f"{'reused' if reused else 'built '} {job.ref}  {seconds:.1f} s{name}")
         self.artifacts.append(job.ref)
         self.results.append(
             StageResult(

@@ -67,6 +67,25 @@ def alpha_curve_png(perplexity: Mapping[str, Mapping[float, float]]) -> bytes:
     return _finish(figure, axes, "α (weight of the memory)", "perplexity, validation")
 
 
+def systems_png(perplexity: Mapping[str, Mapping[str, float]]) -> bytes:
+    """Perplexity of every system, one group of bars per system and one bar per base model.
+
+    Args:
+        perplexity: By name of the base model: perplexity by system.
+    """
+    figure, axes = _new_figure()
+    systems = list(dict.fromkeys(name for values in perplexity.values() for name in values))
+    height = 0.8 / len(perplexity)
+    for index, (base, values) in enumerate(perplexity.items()):
+        places = [systems.index(name) + index * height for name in values]
+        colour = _SERIES_COLOURS[index % len(_SERIES_COLOURS)]
+        bars = axes.barh(places, list(values.values()), height, color=colour, label=base)
+        axes.bar_label(bars, fmt="%.2f", padding=3, fontsize=7)
+    axes.set_yticks([place + 0.4 - height / 2 for place in range(len(systems))], systems)
+    axes.invert_yaxis()
+    return _finish(figure, axes, "perplexity (lower is better)", "")
+
+
 def _new_figure() -> tuple[Figure, Axes]:
     figure = Figure(figsize=(7.2, 4.2), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)

@@ -1,4 +1,4 @@
-"""The evaluation's table, from the token scores of a base and of the memory.
+"""Tables of evaluation and comparison, from the token scores of the systems.
 
 Scores are log-probabilities of the same positions by split: float64 (N,).
 """
@@ -19,9 +19,11 @@ from memdec_core.bootstrap import (
     perplexity_ratio_interval,
 )
 from memdec_core.fidelity import Fidelity
+from memdec_core.knn_scores import KnnChoice, search_weight_and_tau
 from memdec_core.mixture import mix_token_log_probs
 
 Scores = Mapping[str, NDArray[np.float64]]
+Bootstraps = Mapping[str, Bootstrap]
 TUNING_SPLIT = "valid"
 
 
@@ -31,9 +33,9 @@ class ResultRow(NamedTuple):
     Attributes:
         system: `base`, `memory` (the base with the memory), `memory_alone`, or a baseline.
         base: Name of the base model; None where the number does not depend on one.
-        split: `valid` or `test`.
+        split: `valid`, `test`, or the name of another corpus, whose test split was scored.
         metric: `perplexity`, `perplexity_ratio` (to the base's; below 1 is better), `alpha`,
-            `kl` (nats), `total_variation` or `top1_agreement`.
+            `lambda`, `tau`, `kl` (nats), `total_variation` or `top1_agreement`.
         value: The number.
         ci_low: Lower end of its confidence interval; None where there is none.
         ci_high: Upper end.
@@ -50,40 +52,111 @@ class ResultRow(NamedTuple):
     n: int
 
 
-def compare_with_base(
+class AlphaGrid(NamedTuple):
+    """Weights to try, and whether to search between the best one's neighbours."""
+
+    alphas: Sequence[float]
+    refine: bool
+
+
+def base_rows(base_name: str, base: Scores, bootstraps: Bootstraps) -> list[ResultRow]:
+    """Rows of a base by itself."""
+    return [
+        perplexity_row("base", base_name, split, base_N, bootstraps[split])
+        for split, base_N in base.items()
+    ]
+
+
+def system_rows(
+    system: str, base_name: str, scores: Scores, base: Scores, bootstraps: Bootstraps
+) -> list[ResultRow]:
+    """Rows of a system beside its base: perplexity, and its ratio to the base's.
+
+    Args:
+        system: Name of the system in the table.
+        base_name: Name of the base in the table.
+        scores: The system's scores by split.
+        base: The base's scores of the same positions.
+        bootstraps: Resampling by split.
+    """
+    rows = []
+    for split, scores_N in scores.items():
+        ratio = perplexity_ratio_interval(scores_N, base[split], bootstraps[split])
+        rows += [
+            perplexity_row(system, base_name, split, scores_N, bootstraps[split]),
+            interval_row(system, base_name, split, "perplexity_ratio", ratio, len(scores_N)),
+        ]
+    return rows
+
+
+def mixture_rows(
+    system: str,
     base_name: str,
     base: Scores,
     memory: Scores,
-    bootstraps: Mapping[str, Bootstrap],
-    *,
-    alphas: Sequence[float],
-    refine_alpha: bool,
+    bootstraps: Bootstraps,
+    grid: AlphaGrid,
 ) -> tuple[list[ResultRow], AlphaCurve]:
-    """Rows of a base and of the base with the memory, with α tuned on `valid` alone.
+    """Rows of a base with a memory (or any other part), with α tuned on `valid` alone.
+
+    Args:
+        system: Name of the mixture in the table.
+        base_name: Name of the base in the table.
+        base: The base's scores by split, `valid` among them.
+        memory: The other part's scores of the same positions.
+        bootstraps: Resampling by split.
+        grid: Values of α to try.
+
+    Returns:
+        Rows of the system, and the curve α was read from.
+    """
+    curve = search_alpha(base[TUNING_SPLIT], memory[TUNING_SPLIT], grid.alphas, refine=grid.refine)
+    mixed = mix_scores(base, memory, curve.alpha)
+    n_tuned = len(base[TUNING_SPLIT])
+    tuned = ResultRow(system, base_name, TUNING_SPLIT, "alpha", curve.alpha, None, None, n_tuned)
+    return [tuned, *system_rows(system, base_name, mixed, base, bootstraps)], curve
+
+
+def knn_lm_rows(
+    base_name: str,
+    base: Scores,
+    knn: Mapping[str, NDArray[np.float64]],
+    bootstraps: Bootstraps,
+    taus: Sequence[float],
+    grid: AlphaGrid,
+) -> tuple[list[ResultRow], KnnChoice]:
+    """Rows of kNN-LM, with λ and τ tuned on `valid` alone.
 
     Args:
         base_name: Name of the base in the table.
         base: The base's scores by split, `valid` among them.
-        memory: The memory's scores of the same positions.
+        knn: The neighbours' scores under each temperature, (G, N) by split.
         bootstraps: Resampling by split.
-        alphas: Grid of α.
-        refine_alpha: Whether to search between grid points.
+        taus: The G temperatures.
+        grid: Values of λ to try.
 
     Returns:
-        Rows of systems `base` and `memory`, and the curve α was read from.
+        Rows of the system, and what was chosen.
     """
-    curve = search_alpha(base[TUNING_SPLIT], memory[TUNING_SPLIT], alphas, refine=refine_alpha)
+    choice = search_weight_and_tau(
+        base[TUNING_SPLIT], knn[TUNING_SPLIT], taus, grid.alphas, refine=grid.refine
+    )
+    temperature = list(taus).index(choice.tau)
+    nearest = {split: scores_GN[temperature] for split, scores_GN in knn.items()}
+    mixed = mix_scores(base, nearest, choice.weight)
     n_tuned = len(base[TUNING_SPLIT])
-    rows = [ResultRow("memory", base_name, TUNING_SPLIT, "alpha", curve.alpha, None, None, n_tuned)]
-    for split, base_N in base.items():
-        mixed_N = mix_token_log_probs(base_N, memory[split], curve.alpha)
-        ratio = perplexity_ratio_interval(mixed_N, base_N, bootstraps[split])
-        rows += [
-            perplexity_row("base", base_name, split, base_N, bootstraps[split]),
-            perplexity_row("memory", base_name, split, mixed_N, bootstraps[split]),
-            interval_row("memory", base_name, split, "perplexity_ratio", ratio, len(base_N)),
-        ]
-    return rows, curve
+    tuned = [
+        ResultRow("knn_lm", base_name, TUNING_SPLIT, metric, value, None, None, n_tuned)
+        for metric, value in (("lambda", choice.weight), ("tau", choice.tau))
+    ]
+    return tuned + system_rows("knn_lm", base_name, mixed, base, bootstraps), choice
+
+
+def mix_scores(base: Scores, part: Scores, weight: float) -> dict[str, NDArray[np.float64]]:
+    """The base's scores mixed with a part's of this weight, split by split."""
+    return {
+        split: mix_token_log_probs(base_N, part[split], weight) for split, base_N in base.items()
+    }
 
 
 def fidelity_rows(measures: Fidelity, bootstrap: Bootstrap) -> list[ResultRow]:

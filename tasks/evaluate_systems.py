@@ -1,7 +1,5 @@
 """evaluation: bases, the memory, and bases with the memory, on exactly the same tokens."""
 
-import re
-
 import numpy as np
 from numpy.typing import NDArray
 from prefect import task
@@ -15,24 +13,23 @@ from memdec_core.fidelity import measure_fidelity, sample_windows
 from memdec_core.plots import alpha_curve_png
 from memdec_core.system_comparison import (
     TUNING_SPLIT,
+    AlphaGrid,
     ResultRow,
-    compare_with_base,
+    base_rows,
     fidelity_rows,
+    mixture_rows,
     perplexity_row,
 )
 from storage.artifact_ref import ArtifactRef
 from storage.result_tables import write_alpha_curve, write_results
-from storage.score_parquet import read_scores
 from storage.target_parquet import TargetReader
-from tasks.base_names import name_bases
 from tasks.evaluated_splits import EvaluatedSplit, open_splits
 from tasks.run_settings import RunSettings
 from tasks.score_model import open_model
+from tasks.scored_systems import only_scores, scored_bases
 from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
 from tasks.stage_run import STAGE_TASK, StageWork, run_stage
-
-Scores = dict[str, NDArray[np.float64]]
 
 
 def evaluate_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -53,23 +50,18 @@ def evaluate_shard(run: ShardRun) -> dict[str, JsonValue]:
     bootstraps = {
         name: bootstrap_of(split.windows_W4, split, config) for name, split in splits.items()
     }
-    memory = _read_scores(run, "memory_scores")
+    memory = only_scores(run, "memory_scores")
     rows = [
         perplexity_row("memory_alone", None, name, memory[name], bootstrap)
         for name, bootstrap in bootstraps.items()
     ]
     rows += _fidelity(run, splits[TUNING_SPLIT], config)
+    grid = AlphaGrid(config.alphas, config.refine_alpha)
     curves: dict[str, AlphaCurve] = {}
-    for role, name in _base_names(run).items():
-        base_rows, curves[name] = compare_with_base(
-            name,
-            _read_scores(run, role),
-            memory,
-            bootstraps,
-            alphas=config.alphas,
-            refine_alpha=config.refine_alpha,
-        )
-        rows += base_rows
+    for number, name in scored_bases(run).items():
+        base = only_scores(run, f"base_{number}")
+        mixed, curves[name] = mixture_rows("memory", name, base, memory, bootstraps, grid)
+        rows += [*base_rows(name, base, bootstraps), *mixed]
     return _write(run, rows, curves)
 
 
@@ -80,23 +72,6 @@ def bootstrap_of(
     offsets_D1 = split.offsets_D1 if split.scope == "document" else None
     starts_C = cluster_starts(windows_W4, offsets_D1)
     return Bootstrap(starts_C, config.bootstrap_samples, config.confidence, config.seed)
-
-
-def _read_scores(run: ShardRun, role: str) -> Scores:
-    """The scores of a system by split."""
-    readers = run.store.readers(run.job.inputs[role])
-    return {split: read_scores(reader)[0] for split, reader in readers.items()}
-
-
-def _base_names(run: ShardRun) -> dict[str, str]:
-    """Names of the bases by role: base_0, base_1, …, in the order of the configuration."""
-    inputs = run.job.inputs
-    roles = [role for role in inputs if re.fullmatch(r"base_\d+", role)]
-    models = {
-        role: run.store.require(inputs[role]).inputs["model"]
-        for role in sorted(roles, key=lambda role: int(role.removeprefix("base_")))
-    }
-    return name_bases(run.store, models)
 
 
 def _fidelity(run: ShardRun, split: EvaluatedSplit, config: EvaluationConfig) -> list[ResultRow]:

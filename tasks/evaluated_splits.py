@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from memdec_core.errors import UserError
 from memdec_core.perplexity import ReadTokens
 from memdec_core.system_comparison import TUNING_SPLIT
-from memdec_core.windows import WindowConfig, make_windows
+from memdec_core.windows import END, FIRST, WindowConfig, make_windows
 from storage.artifact_store import Store
 from storage.token_shards import TokenReader
 from tasks.stage_job import StageJob
@@ -32,19 +32,25 @@ class EvaluatedSplit:
     read_tokens: ReadTokens
     scope: str
 
+    @property
+    def n_positions(self) -> int:
+        """Positions of the split."""
+        return int((self.windows_W4[:, END] - self.windows_W4[:, FIRST]).sum())
 
-def open_splits(job: StageJob, store: Store) -> dict[str, EvaluatedSplit]:
+
+def open_splits(job: StageJob, store: Store, role: str = "tokens") -> dict[str, EvaluatedSplit]:
     """The validation split and, where the corpus has one, the test split.
 
     Args:
-        job: Config section `windows`; input tokens.
+        job: Config section `windows`; tokens among its inputs.
         store: Where the tokens are.
+        role: The input that holds them.
 
     Raises:
         UserError: There is no validation token to tune on.
     """
     windows = WindowConfig.model_validate(job.config["windows"])
-    readers = store.readers(job.inputs["tokens"])
+    readers = store.readers(job.inputs[role])
     splits = {}
     for name in SPLITS:
         if not any(shard.rpartition("-")[0] == name for shard in readers):

@@ -40,11 +40,11 @@ def compared(rows: Rows) -> Iterator[dict[str, str]]:
             yield {
                 "base model": str(base),
                 "split": str(split),
-                "base": _interval(table["base", base, split, "perplexity"]),
-                "base + memory": _interval(table["memory", base, split, "perplexity"]),
-                "ratio": _interval(table["memory", base, split, "perplexity_ratio"]),
+                "base": interval(table["base", base, split, "perplexity"]),
+                "base + memory": interval(table["memory", base, split, "perplexity"]),
+                "ratio": interval(table["memory", base, split, "perplexity_ratio"]),
                 "α": f"{table['memory', base, TUNING_SPLIT, 'alpha']['value']:g}",
-                "memory alone": _interval(table["memory_alone", None, split, "perplexity"]),
+                "memory alone": interval(table["memory_alone", None, split, "perplexity"]),
                 "tokens": f"{table['base', base, split, 'perplexity']['n']:,}",
             }
 
@@ -54,7 +54,7 @@ def results_table(rows: Rows) -> Iterator[str]:
     yield "| base model | split | base | base + memory | ratio | α | memory alone | tokens |"
     yield "|---|---|--:|--:|--:|--:|--:|--:|"
     for line in compared(rows):
-        yield _line(*line.values())
+        yield markdown_row(*line.values())
 
 
 def stage_table(stages: Manifests) -> Iterator[str]:
@@ -62,7 +62,7 @@ def stage_table(stages: Manifests) -> Iterator[str]:
     yield "| stage | made | shards | size | time | peak memory | artifact |"
     yield "|---|---|--:|--:|--:|--:|---|"
     for name, manifest in stages.items():
-        yield _line(
+        yield markdown_row(
             name.replace("_", " "),
             _made(name, _flat(manifest.figures)),
             len(manifest.shards),
@@ -81,7 +81,7 @@ def quality_table(stages: Manifests, rows: Rows) -> Iterator[str]:
     yield "| checked | figure | value |"
     yield "|---|---|--:|"
     if "recall" in index:
-        yield _line(
+        yield markdown_row(
             "index against exact search",
             f"recall@{index.get('recall_k', 'k')}",
             readable(index["recall"]),
@@ -90,13 +90,13 @@ def quality_table(stages: Manifests, rows: Rows) -> Iterator[str]:
         for measure, label in MEASURES.items():
             if f"{split}_{measure}" in targets:
                 value = readable(targets[f"{split}_{measure}"])
-                yield _line(f"{split} targets against exact p_kNN", label, value)
+                yield markdown_row(f"{split} targets against exact p_kNN", label, value)
     for row in rows:
         if row["system"] == "memory_alone" and row["metric"] in MEASURES:
-            yield _line(
+            yield markdown_row(
                 f"memory against p_kNN on {row['n']:,} {row['split']} positions",
                 MEASURES[str(row["metric"])],
-                _interval(row),
+                interval(row),
             )
 
 
@@ -129,7 +129,8 @@ def bases_of(rows: Rows) -> list[str]:
     return list(dict.fromkeys(str(row["base"]) for row in rows if row["base"] is not None))
 
 
-def _line(*cells: object) -> str:
+def markdown_row(*cells: object) -> str:
+    """A row of a Markdown table."""
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
@@ -139,7 +140,8 @@ def readable(value: JsonValue) -> str:
     return f"{value:,.2f}" if abs(value) >= 10 else f"{value:.3g}"
 
 
-def _interval(row: Mapping[str, JsonValue]) -> str:
+def interval(row: Mapping[str, JsonValue]) -> str:
+    """A value with its confidence interval, where it has one."""
     if row["ci_low"] is None:
         return readable(row["value"])
     return f"{readable(row['value'])} ({readable(row['ci_low'])} – {readable(row['ci_high'])})"

@@ -64,13 +64,14 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
         batch_tokens=batch_tokens(lm, run.settings),
         on_progress=lambda fraction: run.report(fraction, f"{run.shard} split"),
     )
-    return write_split_scores(run.writer.folder, log_probs_N[None], started)
+    figures = write_split_scores(run.writer.folder, log_probs_N[np.newaxis], started)
+    return figures | {"perplexity": perplexity(log_probs_N)}
 
 
 def write_split_scores(
     folder: Path, log_probs_GN: NDArray[np.float64], started: float
 ) -> dict[str, JsonValue]:
-    """Write a split's scores; returns their figures, the perplexity of the first setting too.
+    """Write a split's scores and count them.
 
     Args:
         folder: The shard's folder.
@@ -81,7 +82,6 @@ def write_split_scores(
     n = log_probs_GN.shape[1]
     return {
         "positions": n,
-        "perplexity": perplexity(log_probs_GN[0]),
         "positions_per_second": round(n / (time.monotonic() - started), 1),
     }
 

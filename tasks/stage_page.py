@@ -8,6 +8,9 @@ from storage.artifact_store import Store
 from storage.manifest import Manifest
 from storage.shard_files import ShardReader
 
+REPORTS = ("report", "comparison")
+"""Stages that write a page of their own, report.md."""
+
 _LARGEST_PICTURE_BYTES = 120_000
 """The UI loads every artifact of a list in full, so each stays small."""
 

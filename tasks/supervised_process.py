@@ -47,7 +47,11 @@ _PROCESSES.set_forkserver_preload(
         "tasks.build_index",
         "tasks.build_targets",
         "tasks.train_memory",
+        "tasks.adapt_base_model",
         "tasks.score_model",
+        "tasks.score_knn_lm",
+        "tasks.score_retrieval",
+        "tasks.compare_scores",
         "tasks.evaluate_systems",
         "tasks.write_report",
     ]

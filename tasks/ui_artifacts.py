@@ -1,11 +1,13 @@
 """Shows an artifact on the run's page in the Prefect UI: figures, files, plots."""
 
+import re
+
 from prefect.artifacts import create_markdown_artifact
 
 from storage.artifact_store import Store
 from storage.manifest import Manifest
 from tasks.stage_job import StageJob
-from tasks.stage_page import pictures, stage_page
+from tasks.stage_page import REPORTS, pictures, stage_page
 
 
 def publish_manifest(store: Store, job: StageJob, manifest: Manifest, *, reused: bool) -> None:
@@ -18,14 +20,14 @@ def publish_manifest(store: Store, job: StageJob, manifest: Manifest, *, reused:
         reused: Whether this run found it there.
     """
     create_markdown_artifact(
-        key=f"{job.pipeline}-{job.name}".replace("_", "-").lower(),
+        key=re.sub(r"[^a-z0-9]+", "-", f"{job.pipeline}-{job.name}".lower()),
         markdown=_page(store, manifest, reused=reused),
         description=f"{manifest.ref}: {'reused' if reused else 'built'}",
     )
 
 
 def _page(store: Store, manifest: Manifest, *, reused: bool) -> str:
-    if manifest.ref.stage != "report":
+    if manifest.ref.stage not in REPORTS:
         return stage_page(store, manifest, reused=reused)
     reader = store.readers(manifest.ref)["all"]
     page = reader.read("report.md").decode()

@@ -5,7 +5,14 @@ import pytest
 
 from memdec_core.bootstrap import Bootstrap
 from memdec_core.fidelity import Fidelity
-from memdec_core.system_comparison import ResultRow, compare_with_base, fidelity_rows
+from memdec_core.system_comparison import (
+    AlphaGrid,
+    ResultRow,
+    base_rows,
+    fidelity_rows,
+    knn_lm_rows,
+    mixture_rows,
+)
 
 RNG = np.random.default_rng(8)
 BASE = {"valid": np.log(RNG.uniform(size=300)), "test": np.log(RNG.uniform(size=400))}
@@ -14,13 +21,12 @@ BOOTSTRAPS = {
     split: Bootstrap(np.arange(0, len(scores), 20), samples=100, confidence=0.9, seed=1)
     for split, scores in BASE.items()
 }
-ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
+GRID = AlphaGrid((0.0, 0.25, 0.5, 0.75, 1.0), refine=False)
 
 
 def rows_of(base: dict[str, np.ndarray], memory: dict[str, np.ndarray]) -> dict[tuple, ResultRow]:
-    rows, _curve = compare_with_base(
-        "gpt2", base, memory, BOOTSTRAPS, alphas=ALPHAS, refine_alpha=False
-    )
+    mixed, _curve = mixture_rows("memory", "gpt2", base, memory, BOOTSTRAPS, GRID)
+    rows = base_rows("gpt2", base, BOOTSTRAPS) + mixed
     return {(row.system, row.split, row.metric): row for row in rows}
 
 
@@ -63,3 +69,15 @@ def test_an_unknown_interval_is_left_empty() -> None:
     rows = fidelity_rows(Fidelity(np.ones(3), np.ones(3), np.ones(3)), one_cluster)
     assert rows[0].ci_low is None
     assert rows[0].ci_high is None
+
+
+def test_knn_lm_takes_its_temperature_and_weight_from_validation() -> None:
+    taus = (1.0, 10.0)
+    knn = {split: np.stack([BASE[split] - 3, MEMORY[split]]) for split in BASE}
+    rows, choice = knn_lm_rows("gpt2", BASE, knn, BOOTSTRAPS, taus, GRID)
+    table = {(row.split, row.metric): row.value for row in rows}
+    assert table["valid", "tau"] == choice.tau == 10.0
+    mixed = rows_of(BASE, MEMORY)
+    assert table["valid", "lambda"] == mixed["memory", "valid", "alpha"].value
+    for split in ("valid", "test"):
+        assert table[split, "perplexity"] == mixed["memory", split, "perplexity"].value

@@ -1,0 +1,83 @@
+"""The flow: a memory beside what one would do without it, all on the same tokens."""
+
+from typing import Any, TypedDict, cast
+
+from prefect import flow
+from prefect.runtime import flow_run
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from pydantic import JsonValue
+
+from flows.build_memory import run_stages
+from flows.comparison_plan import plan_comparison
+from flows.pipeline_config import PipelineConfig
+from flows.stage_runner import StageResult, StageRunner
+from storage.pins import pin
+from storage.refs import record_run
+from tasks.adapt_base_model import adapt_base_model
+from tasks.build_corpus import build_corpus
+from tasks.build_embeddings import build_embeddings
+from tasks.build_index import build_index
+from tasks.build_tokens import build_tokens
+from tasks.compare_scores import compare_scores
+from tasks.evaluation_rows import evaluation_rows
+from tasks.run_settings import RunSettings
+from tasks.score_knn_lm import score_knn_lm
+from tasks.score_model import score_model
+from tasks.score_retrieval import score_retrieval
+from tasks.train_memory import train_memory
+
+
+class ComparisonResult(TypedDict):
+    """What `memdec compare --json` prints."""
+
+    pipeline: str
+    flow_run_id: str | None
+    stages: list[StageResult]
+    evaluation: list[dict[str, JsonValue]]
+
+
+@flow(
+    name="compare-systems",
+    flow_run_name="compare {config.name}",
+    task_runner=cast(TaskRunner[Any], ThreadPoolTaskRunner(max_workers=16)),
+    persist_result=False,
+)
+def compare_systems(config: PipelineConfig, settings: RunSettings) -> ComparisonResult:
+    """Builds a pipeline's memory and the systems beside it, and compares them.
+
+    Args:
+        config: What to compute; decides which artifacts exist already.
+        settings: Where and how to compute it.
+
+    Returns:
+        The stages in order, and the rows of the comparison.
+
+    Raises:
+        UserError: A mistake in the configuration, the corpus or a model.
+        StorageError: The store could not be read or written.
+    """
+    plan = plan_comparison(config)
+    run = StageRunner(settings, plan.jobs(), frozenset())
+    with pin(run.store, [job.ref for job in plan.jobs()]):
+        run_stages(run, plan.pipeline)
+        for stage_task, jobs in (
+            (build_corpus, plan.corpora),
+            (build_tokens, plan.tokens),
+            (build_embeddings, plan.embeddings),
+            (build_index, plan.indexes),
+            (train_memory, plan.memories),
+            (adapt_base_model, plan.adapted_models),
+            (score_model, plan.model_scores),
+            (score_knn_lm, plan.knn_scores),
+            (score_retrieval, plan.retrieval_scores),
+        ):
+            for job in jobs.values():
+                run(stage_task, job)
+        run(compare_scores, plan.comparison)
+        record_run(run.store, f"{config.name}-comparison", flow_run.get_id(), run.artifacts)
+    return ComparisonResult(
+        pipeline=config.name,
+        flow_run_id=flow_run.get_id(),
+        stages=run.results,
+        evaluation=evaluation_rows(run.store, plan.comparison.ref),
+    )

@@ -1,0 +1,61 @@
+"""What a memory is compared with, beside its base models."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from memdec_core.adaptation_config import AdaptationConfig
+from memdec_core.corpus_config import CorpusConfig
+from memdec_core.retrieval_config import RetrievalConfig
+
+Baseline = Literal["knn_lm", "rag", "dapt", "lora", "dapt_small"]
+Positive = Annotated[float, Field(gt=0)]
+CorpusName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+Weight = Annotated[float, Field(ge=0, le=1)]
+
+
+class ComparisonConfig(BaseModel):
+    """Settings of `memdec compare`; what is tuned is tuned on the validation split alone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    baselines: tuple[Baseline, ...] = Field(
+        ("knn_lm", "rag", "dapt", "lora", "dapt_small"),
+        description="Systems to compare with. `dapt_small` is the paper's control: the student, "
+        "trained with cross-entropy on the domain, mixed with the base as a memory is.",
+    )
+    betas: tuple[Weight, ...] = Field(
+        (0.0, 1.0),
+        description="Further values of β to train a memory with: 0 is cross-entropy only, 1 is KL "
+        "only.",
+    )
+    taus: tuple[Positive, ...] = Field(
+        (1.0, 3.0, 10.0, 30.0, 100.0),
+        min_length=1,
+        description="kNN-LM's temperatures τ to try. It has as many neighbours as the targets, and "
+        "its λ is tried at the weights of `evaluation.alphas`.",
+    )
+    retrieval: RetrievalConfig = Field(
+        default_factory=RetrievalConfig, description="In-context retrieval (`rag`)."
+    )
+    dapt: AdaptationConfig = Field(
+        default_factory=lambda: AdaptationConfig(method="dapt"),
+        description="Continued pre-training of the base models, and of `dapt_small`.",
+    )
+    lora: AdaptationConfig = Field(
+        default_factory=lambda: AdaptationConfig(method="lora"),
+        description="LoRA on the base models.",
+    )
+
+    elsewhere: dict[CorpusName, CorpusConfig] = Field(
+        {},
+        description="Further corpora, by name, on whose test split every system is measured as it "
+        "was tuned on the domain: what did it lose there? In-context retrieval is left out.",
+    )
+
+    @model_validator(mode="after")
+    def _methods_in_their_place(self) -> Self:
+        for name, adaptation in (("dapt", self.dapt), ("lora", self.lora)):
+            if adaptation.method != name:
+                raise ValueError(f"`{name}.method` must be `{name}`")
+        return self

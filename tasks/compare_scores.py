@@ -1,0 +1,153 @@
+"""comparison: every system on every base, from scores of exactly the same positions."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from prefect import task
+from prefect.client.schemas.objects import State
+from pydantic import JsonValue
+
+from memdec_core.bootstrap import Bootstrap
+from memdec_core.evaluation_config import EvaluationConfig
+from memdec_core.plots import systems_png
+from memdec_core.system_comparison import (
+    AlphaGrid,
+    Bootstraps,
+    ResultRow,
+    base_rows,
+    knn_lm_rows,
+    mix_scores,
+    mixture_rows,
+    system_rows,
+)
+from storage.artifact_ref import ArtifactRef
+from storage.result_tables import write_results
+from tasks.comparison_page import comparison_page, perplexities, reported_split
+from tasks.evaluate_systems import bootstrap_of
+from tasks.evaluated_splits import open_splits
+from tasks.run_settings import RunSettings
+from tasks.score_knn_lm import KnnKnobs
+from tasks.scored_systems import all_scores, only_scores, scored_bases
+from tasks.shard_run import ShardRun
+from tasks.stage_job import StageJob
+from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+
+ADAPTED = ("rag", "dapt", "lora")
+"""Systems that stand in the base's place; the others are mixed with it."""
+
+ELSEWHERE_SPLIT = "test"
+
+
+def compare_shard(run: ShardRun) -> dict[str, JsonValue]:
+    """Tune what is to be tuned on validation; write the table, the page and the picture.
+
+    Args:
+        run: Shard `all`; config sections `evaluation`, `knn_lm` and `windows`; inputs tokens, and
+            scores by role: base_0, base_1, …; of each base knn_lm_0, rag_0, dapt_0, lora_0, …;
+            parts to mix with every base: memory, memory_beta_1, …, dapt_small; and, for another
+            corpus called general, general:tokens and scores general:base_0, general:memory, ….
+
+    Returns:
+        Perplexities by base and system.
+
+    Raises:
+        UserError: There is no validation text.
+    """
+    config = EvaluationConfig.model_validate(run.job.config["evaluation"])
+    bootstraps = {
+        name: bootstrap_of(split.windows_W4, split, config)
+        for name, split in open_splits(run.job, run.store).items()
+    }
+    elsewhere = _corpora_elsewhere(run, config)
+    rows: list[ResultRow] = []
+    for number, name in scored_bases(run).items():
+        for system in _systems(run, number, name, bootstraps, config):
+            rows += system.rows
+            for corpus, bootstrap in elsewhere.items():
+                rows += _rows_elsewhere(run, number, name, system, corpus, bootstrap)
+    table = [row._asdict() for row in rows]
+    folder = run.writer.folder
+    write_results(folder, table)
+    by_base = perplexities(table)
+    (folder / "systems.png").write_bytes(systems_png(by_base))
+    (folder / "report.md").write_text(comparison_page(table, "systems.png"), encoding="utf-8")
+    return {
+        f"{base} {system}": value
+        for base, systems in by_base.items()
+        for system, value in systems.items()
+    } | {"split": reported_split(table)}
+
+
+class _System(NamedTuple):
+    """A system on one base, tuned: its rows, where its scores are, and how they are mixed in.
+
+    Attributes:
+        name: In the table.
+        role: The input that holds its scores.
+        rows: On the domain.
+        setting: Which of its scores count.
+        weight: Of these in the mixture with the base; 1 where it stands in the base's place.
+    """
+
+    name: str
+    role: str
+    rows: list[ResultRow]
+    setting: int = 0
+    weight: float = 1.0
+
+
+def _systems(
+    run: ShardRun, number: str, name: str, bootstraps: Bootstraps, config: EvaluationConfig
+) -> Iterator[_System]:
+    """All systems on one base."""
+    inputs = run.job.inputs
+    grid = AlphaGrid(config.alphas, config.refine_alpha)
+    base = only_scores(run, f"base_{number}")
+    yield _System("base", f"base_{number}", base_rows(name, base, bootstraps))
+    if (role := f"knn_lm_{number}") in inputs:
+        taus = KnnKnobs.model_validate(run.job.config["knn_lm"]).taus
+        knn = all_scores(run, role)
+        rows, choice = knn_lm_rows(name, base, knn, bootstraps, taus, grid)
+        yield _System("knn_lm", role, rows, taus.index(choice.tau), choice.weight)
+    for system in ADAPTED:
+        if (role := f"{system}_{number}") in inputs:
+            scores = only_scores(run, role)
+            yield _System(system, role, system_rows(system, name, scores, base, bootstraps))
+    for part in inputs:
+        if part == "dapt_small" or re.fullmatch(r"memory(_beta_.+)?", part):
+            scores = only_scores(run, part)
+            rows, curve = mixture_rows(part, name, base, scores, bootstraps, grid)
+            yield _System(part, part, rows, weight=curve.alpha)
+
+
+def _corpora_elsewhere(run: ShardRun, config: EvaluationConfig) -> dict[str, Bootstrap]:
+    """Resampling of the test split of the corpora beside the domain, by name."""
+    found = {}
+    for role in run.job.inputs:
+        corpus, _, kind = role.rpartition(":")
+        if corpus and kind == "tokens":
+            split = open_splits(run.job, run.store, role)[ELSEWHERE_SPLIT]
+            found[corpus] = bootstrap_of(split.windows_W4, split, config)
+    return found
+
+
+def _rows_elsewhere(
+    run: ShardRun, number: str, name: str, system: _System, corpus: str, bootstrap: Bootstrap
+) -> list[ResultRow]:
+    """A system's rows on another corpus, mixed as it was tuned on the domain."""
+    role = f"{corpus}:{system.role}"
+    if role not in run.job.inputs:
+        return []
+    base = {corpus: only_scores(run, f"{corpus}:base_{number}")[ELSEWHERE_SPLIT]}
+    if system.name == "base":
+        return base_rows(name, base, {corpus: bootstrap})
+    part = {corpus: all_scores(run, role)[ELSEWHERE_SPLIT][system.setting]}
+    mixed = mix_scores(base, part, system.weight)
+    return system_rows(system.name, name, mixed, base, {corpus: bootstrap})
+
+
+@task(**STAGE_TASK)
+def compare_scores(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
+    """Compares all systems on all bases."""
+    return run_stage(job, settings, StageWork(compare_shard))

@@ -1,0 +1,101 @@
+"""scores of kNN-LM: what p_kNN of a base's own datastore gives every position of valid and test.
+
+The neighbours' part alone, under every temperature tried: λ and τ are tuned from these scores and
+the base's, without another search.
+"""
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from prefect import task
+from prefect.client.schemas.objects import State
+from pydantic import BaseModel, JsonValue
+
+from memdec_core.embedding import embed_windows
+from memdec_core.embeddings_config import EmbeddingsConfig
+from memdec_core.excluded_rows import excluded_nothing
+from memdec_core.key_model import KeyModel
+from memdec_core.knn_scores import label_log_probs
+from memdec_core.model_loading import load_model, resolve_device
+from memdec_core.neighbour_search import queries_at_once, search_neighbours
+from memdec_core.tile_search import Queries
+from storage.artifact_ref import ArtifactRef
+from storage.embedding_zarr import EmbeddingReader
+from tasks.evaluated_splits import open_splits
+from tasks.open_datastore import open_datastore
+from tasks.run_settings import RunSettings
+from tasks.score_model import by_split, list_splits, write_split_scores
+from tasks.shard_run import ShardRun
+from tasks.stage_job import StageJob
+from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+
+
+class KnnKnobs(BaseModel):
+    """Neighbours per position, and the temperatures to score with."""
+
+    k: int
+    taus: tuple[float, ...]
+
+
+MEMORY_SHARE = 1 / 3
+"""Of a worker's memory: for the forward pass, and for the search."""
+
+
+def score_shard(run: ShardRun) -> dict[str, JsonValue]:
+    """Score one split.
+
+    Args:
+        run: A shard named after its split; config sections `knn_lm`, `embeddings` and `windows`;
+            inputs tokens, model (the base), its embeddings and its index.
+
+    Returns:
+        Positions, the share whose token follows a neighbour, and how many were scored in a second.
+
+    Raises:
+        UserError: The model does not fit windows, tokens or memory.
+    """
+    knobs = KnnKnobs.model_validate(run.job.config["knn_lm"])
+    embeddings = EmbeddingReader(run.store.readers(run.job.inputs["embeddings"]), "train")
+    datastore = open_datastore(run.store.readers(run.job.inputs["index"])["all"], embeddings)
+    values_R = embeddings.next_tokens()
+    started = time.monotonic()
+    scores = []
+    for keys_QD, label_Q in _queries(run, knobs.k):
+        queries = Queries(keys_QD.astype(np.float32), excluded_nothing(len(keys_QD)))
+        neighbours = search_neighbours(datastore, queries, knobs.k)
+        scores.append(label_log_probs(neighbours, values_R, label_Q, knobs.taus))
+    log_probs_GN = np.concatenate(scores, axis=1)
+    figures = write_split_scores(run.writer.folder, log_probs_GN, started)
+    return figures | {"found": float(np.isfinite(log_probs_GN[0]).mean())}
+
+
+def _queries(run: ShardRun, k: int) -> Iterator[tuple[NDArray[np.float16], NDArray[np.integer]]]:
+    """Keys and following tokens of the split's positions in stream order, many at a time."""
+    split = open_splits(run.job, run.store)[run.shard]
+    base = run.store.readers(run.job.inputs["model"])["all"].folder()
+    embedding = EmbeddingsConfig.model_validate(run.job.config["embeddings"])
+    model = KeyModel(load_model(base, resolve_device(run.settings.device)), embedding.compute_dtype)
+    memory_bytes = run.settings.memory_gb * 1e9 * MEMORY_SHARE
+    blocks = embed_windows(
+        model, split.read_tokens, split.offsets_D1, split.windows_W4, int(memory_bytes)
+    )
+    total = split.n_positions
+    waiting: list[tuple[NDArray[np.float16], NDArray[np.integer]]] = []
+    count = done = 0
+    for block in blocks:
+        waiting.append((block.keys_ND, block.next_token_N))
+        count += len(block.keys_ND)
+        last = done + count == total
+        if last or count >= queries_at_once(k, block.keys_ND.shape[1], memory_bytes):
+            keys, labels = zip(*waiting, strict=True)
+            yield np.concatenate(keys), np.concatenate(labels)
+            waiting, done, count = [], done + count, 0
+            run.report(done / total, f"{done:,} of {total:,} positions, {run.shard} split")
+
+
+@task(**STAGE_TASK)
+def score_knn_lm(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
+    """Scores every position of valid and test with a datastore."""
+    return run_stage(job, settings, StageWork(score_shard, list_splits, by_split))

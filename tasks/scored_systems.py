@@ -1,0 +1,32 @@
+"""What a table is made from: the bases and the scores among a stage's inputs."""
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.score_parquet import read_scores
+from tasks.base_names import name_bases
+from tasks.shard_run import ShardRun
+
+
+def scored_bases(run: ShardRun) -> dict[str, str]:
+    """Names of the bases by number: base_0, base_1, …, in the order of the configuration."""
+    inputs = run.job.inputs
+    numbers = [role.removeprefix("base_") for role in inputs if re.fullmatch(r"base_\d+", role)]
+    models = {
+        number: run.store.require(inputs[f"base_{number}"]).inputs["model"]
+        for number in sorted(numbers, key=int)
+    }
+    return name_bases(run.store, models)
+
+
+def all_scores(run: ShardRun, role: str) -> dict[str, NDArray[np.float64]]:
+    """The scores of a system under its settings, (G, N) by split."""
+    readers = run.store.readers(run.job.inputs[role])
+    return {split: read_scores(reader) for split, reader in readers.items()}
+
+
+def only_scores(run: ShardRun, role: str) -> dict[str, NDArray[np.float64]]:
+    """The scores of a system that has one setting, (N,) by split."""
+    return {split: scores_1N[0] for split, scores_1N in all_scores(run, role).items()}

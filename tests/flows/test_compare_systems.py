@@ -1,0 +1,67 @@
+"""`memdec compare` end to end on a tiny pipeline."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.command_line import memdec_json
+
+pytestmark = pytest.mark.slow
+TRAINING = {"epochs": 1, "batch_tokens": 512}
+COMPARISON = {
+    "dapt": {"method": "dapt", **TRAINING},
+    "lora": {"method": "lora", **TRAINING},
+    "retrieval": {"passage_tokens": 16, "query_tokens": 8},
+}
+SYSTEMS = {
+    *("base", "knn_lm", "rag", "dapt", "lora"),
+    *("dapt_small", "memory", "memory_beta_0", "memory_beta_1"),
+}
+
+
+def perplexities(result: Mapping[str, Any], split: str = "test") -> dict[tuple[str, str], float]:
+    return {
+        (row["system"], row["base"]): row["value"]
+        for row in result["evaluation"]
+        if (row["split"], row["metric"]) == (split, "perplexity")
+    }
+
+
+def built(result: Mapping[str, Any]) -> list[str]:
+    return [stage["stage"] for stage in result["stages"] if not stage["reused"]]
+
+
+def test_systems_are_compared_and_a_further_base_costs_its_own_share(
+    tiny_pipeline: Path, tmp_path: Path, prefect_environment: Mapping[str, str]
+) -> None:
+    config = yaml.safe_load(tiny_pipeline.read_text())
+    config["training"]["epochs"] = 1
+    pretrain = config["base_model"]["pretrain"]
+    config["comparison"] = COMPARISON | {"elsewhere": {"general": pretrain["corpus"]}}
+    tiny_pipeline.write_text(yaml.safe_dump(config))
+    store = ("--store", tmp_path / "store")
+    first = memdec_json("compare", tiny_pipeline, *store, env=prefect_environment)
+    found = perplexities(first)
+    assert {system for system, _ in found} == SYSTEMS
+    (base,) = {name for _, name in found}
+    assert all(found[system, base] <= found["base", base] for system in SYSTEMS - {"rag"})
+    elsewhere = perplexities(first, "general")
+    assert {system for system, _ in elsewhere} == SYSTEMS - {"rag"}
+    assert elsewhere["memory", base] > found["memory", base]
+
+    bases = [{"pretrain": pretrain}, {"pretrain": pretrain | {"width": 48}}]
+    config["evaluation"]["bases"] = bases
+    tiny_pipeline.write_text(yaml.safe_dump(config))
+    second = memdec_json("compare", tiny_pipeline, *store, env=prefect_environment)
+    wider = perplexities(second)
+    assert {pair: value for pair, value in wider.items() if pair[1] == base} == found
+    assert sorted(built(second)) == sorted(
+        [
+            *("base_model", "embeddings", "index", "adapted_model", "adapted_model"),
+            *["scores"] * 9,
+            *("evaluation", "report", "comparison"),
+        ]
+    )

@@ -87,10 +87,11 @@ def _queries(run: ShardRun, k: int) -> Iterator[tuple[NDArray[np.float16], NDArr
     for block in blocks:
         waiting.append((block.keys_ND, block.next_token_N))
         count += len(block.keys_ND)
-        last = done + count == total
-        if last or count >= queries_at_once(k, block.keys_ND.shape[1], memory_bytes):
-            keys, labels = zip(*waiting, strict=True)
-            yield np.concatenate(keys), np.concatenate(labels)
+        most = queries_at_once(k, block.keys_ND.shape[1], memory_bytes)
+        if done + count == total or count >= most:
+            keys_QD, label_Q = (np.concatenate(arrays) for arrays in zip(*waiting, strict=True))
+            for start in range(0, count, most):
+                yield keys_QD[start : start + most], label_Q[start : start + most]
             waiting, done, count = [], done + count, 0
             run.report(done / total, f"{done:,} of {total:,} positions, {run.shard} split")
 

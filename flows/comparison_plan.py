@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from flows.pipeline_config import PipelineConfig
 from flows.plan import Plan, plan_pipeline
 from flows.stage_jobs import ComparedStage, Config, Inputs, StageName, make_job, section
-from memdec_core.adaptation_config import AdaptationConfig
+from memdec_core.adaptation_config import DaptConfig, LoraConfig
 from memdec_core.corpus_config import CorpusConfig
 from memdec_core.scoring_config import ScoringConfig
 from storage.artifact_ref import ArtifactRef
@@ -57,7 +57,10 @@ class ComparisonPlan:
             *self.retrieval_scores.values(),
         )
         ordered = [*self.pipeline.jobs(), *beside, self.comparison]
-        return list({job.ref: job for job in ordered}.values())
+        found: dict[ArtifactRef, StageJob] = {}
+        for job in ordered:
+            found.setdefault(job.ref, job)
+        return list(found.values())
 
 
 def plan_comparison(config: PipelineConfig) -> ComparisonPlan:
@@ -99,9 +102,11 @@ class _Planner:
             inputs["dapt_small"] = self._scores("dapt_small", adapted)
         for number, base in enumerate(self._pipeline.bases):
             inputs |= self._beside_base(f"{number}", base, student)
+        domain = dict(inputs)
         for name, corpus in comparison.elsewhere.items():
-            inputs |= self._elsewhere(name, corpus, dict(inputs))
-        sections = section("evaluation", self._config.evaluation, without="bases")
+            inputs |= self._elsewhere(name, corpus, domain)
+        unread = {"bases", "fidelity_rows"}
+        sections = section("evaluation", self._config.evaluation, without=unread)
         sections |= self._windows | self._knn_lm
         self._found.comparison = self._job("comparison", sections, inputs)
         return self._found
@@ -152,13 +157,13 @@ class _Planner:
     def _adapted(
         self,
         name: str,
-        config: AdaptationConfig,
+        config: DaptConfig | LoraConfig,
         base: ArtifactRef,
         student: ArtifactRef | None = None,
     ) -> ArtifactRef:
         """A base trained on the domain; LoRA's rank is matched to the memory's student."""
         inputs = {"tokens": self._tokens, "base_model": base}
-        if config.method == "lora" and config.lora_rank is None and student is not None:
+        if isinstance(config, LoraConfig) and config.lora_rank is None and student is not None:
             inputs["student"] = student
         sections = section("adaptation", config) | self._windows
         job = self._job("adapted_model", sections, inputs, f"{name}_model")

@@ -117,7 +117,7 @@ class _Planner:
         }
         evaluation = self._job(
             "evaluation",
-            section("evaluation", config.evaluation, without="bases") | windows,
+            section("evaluation", config.evaluation, without={"bases"}) | windows,
             {"tokens": tokens.ref, "memory": memory.ref, "targets": targets.ref} | scores,
         )
         read = (tokens, embeddings, index, targets, memory, evaluation)

@@ -77,7 +77,6 @@ def make_job(
     )
 
 
-def section(name: str, config: BaseModel, without: str | None = None) -> Config:
+def section(name: str, config: BaseModel, without: set[str] | None = None) -> Config:
     """A section of a job's configuration, under its name."""
-    excluded = None if without is None else {without}
-    return {name: config.model_dump(mode="json", exclude=excluded)}
+    return {name: config.model_dump(mode="json", exclude=without)}

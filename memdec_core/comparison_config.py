@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from memdec_core.adaptation_config import AdaptationConfig
+from memdec_core.adaptation_config import DaptConfig, LoraConfig
 from memdec_core.corpus_config import CorpusConfig
 from memdec_core.retrieval_config import RetrievalConfig
 
@@ -38,15 +38,11 @@ class ComparisonConfig(BaseModel):
     retrieval: RetrievalConfig = Field(
         default_factory=RetrievalConfig, description="In-context retrieval (`rag`)."
     )
-    dapt: AdaptationConfig = Field(
-        default_factory=lambda: AdaptationConfig(method="dapt"),
+    dapt: DaptConfig = Field(
+        default_factory=DaptConfig,
         description="Continued pre-training of the base models, and of `dapt_small`.",
     )
-    lora: AdaptationConfig = Field(
-        default_factory=lambda: AdaptationConfig(method="lora"),
-        description="LoRA on the base models.",
-    )
-
+    lora: LoraConfig = Field(default_factory=LoraConfig, description="LoRA on the base models.")
     elsewhere: dict[CorpusName, CorpusConfig] = Field(
         {},
         description="Further corpora, by name, on whose test split every system is measured as it "
@@ -54,8 +50,8 @@ class ComparisonConfig(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _methods_in_their_place(self) -> Self:
-        for name, adaptation in (("dapt", self.dapt), ("lora", self.lora)):
-            if adaptation.method != name:
-                raise ValueError(f"`{name}.method` must be `{name}`")
+    def _other_names_than_splits(self) -> Self:
+        for name in ("train", "valid", "test"):
+            if name in self.elsewhere:
+                raise ValueError(f"`elsewhere` calls a corpus `{name}`, which is a split's name")
         return self

@@ -99,7 +99,7 @@ def _finish(figure: Figure, axes: Axes, x_label: str, y_label: str) -> bytes:
     axes.grid(color="#d9d9d9", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    if axes.lines:
+    if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=8)
     buffer = BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})

@@ -133,13 +133,14 @@ def knn_lm_rows(
         knn: The neighbours' scores under each temperature, (G, N) by split.
         bootstraps: Resampling by split.
         taus: The G temperatures.
-        grid: Values of λ to try.
+        grid: Values of λ to try; those below 1 are.
 
     Returns:
         Rows of the system, and what was chosen.
     """
+    weights = [weight for weight in grid.alphas if weight < 1]  # neighbours lack most tokens
     choice = search_weight_and_tau(
-        base[TUNING_SPLIT], knn[TUNING_SPLIT], taus, grid.alphas, refine=grid.refine
+        base[TUNING_SPLIT], knn[TUNING_SPLIT], taus, weights or [0.0], refine=grid.refine
     )
     temperature = list(taus).index(choice.tau)
     nearest = {split: scores_GN[temperature] for split, scores_GN in knn.items()}

@@ -4,11 +4,11 @@ import numpy as np
 from peft import LoraModel
 from prefect import task
 from prefect.client.schemas.objects import State
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter
 from transformers import PreTrainedModel
 
 from memdec_core.adaptation import adapted_layers, add_lora, matched_rank, merge_lora
-from memdec_core.adaptation_config import AdaptationConfig
+from memdec_core.adaptation_config import AdaptationConfig, DaptConfig, LoraConfig
 from memdec_core.batch_loss import Objective
 from memdec_core.model_loading import describe_model
 from memdec_core.optimisation import trained_parameters
@@ -24,6 +24,8 @@ from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
 from tasks.stage_run import STAGE_TASK, StageWork, run_stage
 from tasks.trained_model import write_trained_model
+
+_ADAPTATION: TypeAdapter[DaptConfig | LoraConfig] = TypeAdapter(AdaptationConfig)
 
 
 def adapt_base_model_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -42,12 +44,12 @@ def adapt_base_model_shard(run: ShardRun) -> dict[str, JsonValue]:
         UserError: Tokens and model do not fit together, LoRA does not know the model's family, or
             the loss diverges.
     """
-    config = AdaptationConfig.model_validate(run.job.config["adaptation"])
+    config = _ADAPTATION.validate_python(run.job.config["adaptation"])
     windows = training_windows(run, config, "adaptation")
     model, tokenizer, vocab_size = load_learner(run, "base_model", windows)
     figures: dict[str, JsonValue] = {"method": config.method}
     adapter: LoraModel | None = None
-    if config.method == "lora":
+    if isinstance(config, LoraConfig):
         figures["lora_rank"] = rank = config.lora_rank or _matched_rank(run, model)
         adapter = add_lora(model, rank, config.seed)
     figures["parameters_trained"] = sum(p.numel() for p in trained_parameters(model).values())

@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.bootstrap import Bootstrap
+from memdec_core.errors import UserError
 from memdec_core.evaluation_config import EvaluationConfig
 from memdec_core.plots import systems_png
 from memdec_core.system_comparison import (
@@ -52,7 +53,7 @@ def compare_shard(run: ShardRun) -> dict[str, JsonValue]:
         Perplexities by base and system.
 
     Raises:
-        UserError: There is no validation text.
+        UserError: There is no validation text, or no test text of another corpus.
     """
     config = EvaluationConfig.model_validate(run.job.config["evaluation"])
     bootstraps = {
@@ -114,7 +115,7 @@ def _systems(
         if (role := f"{system}_{number}") in inputs:
             scores = only_scores(run, role)
             yield _System(system, role, system_rows(system, name, scores, base, bootstraps))
-    for part in inputs:
+    for part in sorted(inputs):
         if part == "dapt_small" or re.fullmatch(r"memory(_beta_.+)?", part):
             scores = only_scores(run, part)
             rows, curve = mixture_rows(part, name, base, scores, bootstraps, grid)
@@ -127,7 +128,13 @@ def _corpora_elsewhere(run: ShardRun, config: EvaluationConfig) -> dict[str, Boo
     for role in run.job.inputs:
         corpus, _, kind = role.rpartition(":")
         if corpus and kind == "tokens":
-            split = open_splits(run.job, run.store, role)[ELSEWHERE_SPLIT]
+            splits = open_splits(run.job, run.store, role)
+            if ELSEWHERE_SPLIT not in splits:
+                raise UserError(
+                    f"config.comparison.elsewhere.{corpus}: no text in its test split; give it "
+                    "test documents or a larger test_fraction"
+                )
+            split = splits[ELSEWHERE_SPLIT]
             found[corpus] = bootstrap_of(split.windows_W4, split, config)
     return found
 

@@ -41,7 +41,7 @@ def comparison_page(rows: Rows, picture: str) -> str:
         ["# The memory and what one would do without it", "", NOTE],
         [f"## Perplexity, {split}", "", *_table(systems_by_base(rows, "perplexity", split))],
         [f"![Perplexity by system and base]({picture})"],
-        [f"## Ratio to the base, {split}", "", RATIO_NOTE, ""],
+        [f"## Ratio to the base, {split}", "", RATIO_NOTE],
         [*_table(systems_by_base(rows, "perplexity_ratio", split))],
         *[_elsewhere(rows, corpus) for corpus in _corpora_elsewhere(rows)],
         ["## What was tuned", "", *_table(_tuned(rows))],

@@ -12,8 +12,8 @@ from tests.command_line import memdec_json
 pytestmark = pytest.mark.slow
 TRAINING = {"epochs": 1, "batch_tokens": 512}
 COMPARISON = {
-    "dapt": {"method": "dapt", **TRAINING},
-    "lora": {"method": "lora", **TRAINING},
+    "dapt": TRAINING,
+    "lora": TRAINING,
     "retrieval": {"passage_tokens": 16, "query_tokens": 8},
 }
 SYSTEMS = {

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 from transformers import (
     BertConfig,
@@ -15,7 +14,7 @@ from transformers import (
 )
 
 from memdec_core.adaptation import adapted_layers, add_lora, matched_rank, merge_lora
-from memdec_core.adaptation_config import AdaptationConfig
+from memdec_core.adaptation_config import LoraConfig
 from memdec_core.batch_loss import Objective
 from memdec_core.errors import UserError
 from memdec_core.optimisation import trained_parameters
@@ -25,7 +24,7 @@ from tests.tiny_models import tiny_model
 from tests.training_data import make_split
 
 FAMILIES = ["gpt2", "qwen2", "qwen3", "llama"]
-CONFIG = AdaptationConfig(method="lora", epochs=2, batch_tokens=60, learning_rate=1e-2)
+CONFIG = LoraConfig(epochs=2, batch_tokens=60, learning_rate=1e-2)
 IDS = torch.arange(48).reshape(2, 24)
 SHAPE = {
     "vocab_size": 50,
@@ -154,8 +153,3 @@ def test_the_additions_are_a_function_of_the_seed_alone() -> None:
     name = "transformer.h.0.mlp.c_fc.lora_A.default.weight"
     assert torch.equal(first.state_dict()[name], again.state_dict()[name])
     assert not torch.equal(first.state_dict()[name], other.state_dict()[name])
-
-
-def test_a_rank_without_lora_is_refused() -> None:
-    with pytest.raises(ValidationError, match="`lora_rank` belongs to method `lora`"):
-        AdaptationConfig(method="dapt", lora_rank=4)

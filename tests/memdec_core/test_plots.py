@@ -1,6 +1,6 @@
 """Plots are PNGs, the same bytes for the same numbers, without leftovers of the machine."""
 
-from memdec_core.plots import alpha_curve_png, loss_curves_png
+from memdec_core.plots import alpha_curve_png, loss_curves_png, systems_png
 from memdec_core.training_state import CurvePoint
 
 
@@ -35,6 +35,16 @@ def test_alpha_curves_are_the_same_png_whatever_the_order_of_alphas() -> None:
     first = alpha_curve_png({"base_0": by_alpha, "base_1": {0.0: 9.0, 1.0: 8.0}})
     assert first.startswith(b"\x89PNG")
     assert first == alpha_curve_png({"base_0": backwards, "base_1": {0.0: 9.0, 1.0: 8.0}})
+
+
+def test_bars_of_systems_are_the_same_png_for_the_same_values_and_name_the_bases() -> None:
+    values = {"base": 20.0, "+ memory": 12.5}
+    first, again = (systems_png({"one": values, "two": {"base": 9.0}}) for _ in range(2))
+    assert first.startswith(b"\x89PNG")
+    assert first == again
+    assert b"matplotlib" not in first
+    assert first != systems_png({"one": values, "two": {"base": 8.0}})
+    assert first != systems_png({"one": values, "another": {"base": 9.0}})
 
 
 def test_nothing_to_draw_is_an_empty_picture() -> None:

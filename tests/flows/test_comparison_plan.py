@@ -1,0 +1,143 @@
+"""The plan of a comparison: what is shared, what is not, and what a change costs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flows.comparison_plan import ComparisonPlan, plan_comparison
+from flows.config_file import load_config
+from tasks.stage_job import StageJob
+from tests.tiny_pipeline import write_documents
+
+RESULTS = {"evaluation", "report", "comparison"}
+DAPT = {"dapt_small_model", "dapt_small_scores"}
+"""Where the student is the base model, its DAPT is the base's."""
+
+
+def plan(path: Path, *overrides: str) -> ComparisonPlan:
+    return plan_comparison(load_config(path, overrides))
+
+
+def pretrained(path: Path, **changed: int) -> dict[str, Any]:
+    """The pipeline's base model with some settings of its pretraining changed."""
+    return {"pretrain": yaml.safe_load(path.read_text())["base_model"]["pretrain"] | changed}
+
+
+def further_bases(path: Path, *widths: int) -> str:
+    """An override: the pipeline's base model, and others of these widths."""
+    bases = [pretrained(path), *(pretrained(path, width=width) for width in widths)]
+    return f"evaluation.bases={json.dumps(bases)}"
+
+
+def added(before: ComparisonPlan, after: ComparisonPlan) -> set[str]:
+    """Names of the jobs that only the second plan has."""
+    known = {job.ref for job in before.jobs()}
+    return {job.name for job in after.jobs() if job.ref not in known}
+
+
+def named(found: ComparisonPlan) -> dict[str, StageJob]:
+    return {job.name: job for job in found.jobs()}
+
+
+def test_jobs_are_planned_once_and_come_after_the_artifacts_they_read(tiny_pipeline: Path) -> None:
+    seen = set()
+    for job in plan(tiny_pipeline, further_bases(tiny_pipeline, 48, 64)).jobs():
+        assert job.ref not in seen
+        assert set(job.inputs.values()) <= seen
+        seen.add(job.ref)
+
+
+def test_no_two_jobs_of_a_comparison_share_a_name(tiny_pipeline: Path) -> None:
+    jobs = plan(tiny_pipeline, further_bases(tiny_pipeline, 48, 64)).jobs()
+    assert len({job.name for job in jobs}) == len(jobs)
+
+
+def test_the_comparison_reads_every_system_of_every_base(tiny_pipeline: Path) -> None:
+    found = plan(tiny_pipeline, further_bases(tiny_pipeline, 48))
+    of_bases = {
+        f"{stem}_{number}" for stem in ("base", "knn_lm", "rag", "dapt", "lora") for number in "01"
+    }
+    once = {"tokens", "memory", "memory_beta_0", "memory_beta_1", "dapt_small"}
+    assert set(found.comparison.inputs) == of_bases | once
+    models = {job.ref: job.inputs.get("model") for job in found.jobs()}
+    for number, base in enumerate(found.pipeline.bases):
+        for stem in ("base", "knn_lm", "rag"):
+            assert models[found.comparison.inputs[f"{stem}_{number}"]] == base
+
+
+def test_a_further_base_adds_its_own_jobs_and_the_tables(tiny_pipeline: Path) -> None:
+    scores = {f"{system}_1_scores" for system in ("base", "knn_lm", "rag", "dapt", "lora")}
+    built = {f"{name}_1_model" for name in ("dapt", "lora")}
+    datastore = {"evaluated_1", "knn_lm_1_embeddings", "knn_lm_1_index"}
+    one_base = plan(tiny_pipeline)
+    assert added(one_base, plan(tiny_pipeline, further_bases(tiny_pipeline))) == set()
+    two_bases = plan(tiny_pipeline, further_bases(tiny_pipeline, 48))
+    assert added(one_base, two_bases) == scores | built | datastore | RESULTS
+
+
+def test_the_datastore_of_the_pipelines_own_base_is_the_pipelines(tiny_pipeline: Path) -> None:
+    found = plan(tiny_pipeline, further_bases(tiny_pipeline, 48))
+    own, other = found.knn_scores.values()
+    assert own.inputs["embeddings"] == found.pipeline.embeddings.ref
+    assert own.inputs["index"] == found.pipeline.index.ref
+    jobs = {job.ref: job for job in found.jobs()}
+    for scores, base in zip((own, other), found.pipeline.bases, strict=True):
+        assert jobs[scores.inputs["embeddings"]].inputs["base_model"] == base
+        assert jobs[scores.inputs["index"]].inputs == {"embeddings": scores.inputs["embeddings"]}
+
+
+def test_the_control_trains_the_student_and_lora_is_as_large_as_it(tiny_pipeline: Path) -> None:
+    student = f"memory.init={json.dumps(pretrained(tiny_pipeline, width=48))}"
+    found = plan(tiny_pipeline, student)
+    jobs = named(found)
+    assert jobs["dapt_small_model"].inputs["base_model"] == jobs["student"].ref
+    assert jobs["dapt_0_model"].inputs["base_model"] == jobs["base_model"].ref
+    assert jobs["lora_0_model"].inputs["student"] == jobs["student"].ref
+    assert "student" not in jobs["dapt_0_model"].inputs
+    ranked = named(plan(tiny_pipeline, student, "comparison.lora={method: lora, lora_rank: 4}"))
+    assert "student" not in ranked["lora_0_model"].inputs
+
+
+@pytest.mark.parametrize(
+    ("override", "names"),
+    [
+        ("comparison.taus=[2.0]", {"knn_lm_0_scores", "comparison"}),
+        ("comparison.retrieval.stride=8", {"rag_0_scores", "comparison"}),
+        ("comparison.lora={method: lora, epochs: 1}", {"lora_0_model", "lora_0_scores"}),
+        ("comparison.dapt={method: dapt, epochs: 1}", DAPT),
+        ("comparison.betas=[0, 1, 0.25]", {"memory_beta_0.25", "memory_beta_0.25_scores"}),
+        ("comparison.baselines=[rag]", set()),
+        ("training.beta=0.25", {"memory", "memory_scores", "evaluation", "report"}),
+        ("evaluation.bootstrap_samples=100", {"evaluation", "report"}),
+    ],
+)
+def test_a_changed_value_changes_its_systems_and_the_comparison(
+    tiny_pipeline: Path, override: str, names: set[str]
+) -> None:
+    changed = added(plan(tiny_pipeline), plan(tiny_pipeline, override))
+    assert changed == names | {"comparison"}
+
+
+def test_a_beta_that_is_the_pipelines_own_is_not_trained_twice(tiny_pipeline: Path) -> None:
+    found = plan(tiny_pipeline, "training.beta=0")
+    assert [job.name for job in found.memories.values()] == ["memory_beta_1"]
+    assert "memory_beta_0" not in found.comparison.inputs
+    assert found.pipeline.memory.ref in plan(tiny_pipeline).memories
+
+
+def test_corpora_elsewhere_know_nothing_of_each_other(tiny_pipeline: Path) -> None:
+    corpora = {}
+    for seed, name in enumerate(("one", "two")):
+        documents = tiny_pipeline.parent / f"{name}.jsonl"
+        write_documents(documents, 20, seed)
+        corpora[name] = {"documents": [str(documents)], "test_fraction": 0.2}
+    backwards = dict(reversed(corpora.items()))
+    both, again = (
+        plan(tiny_pipeline, f"comparison.elsewhere={json.dumps(found)}")
+        for found in (corpora, backwards)
+    )
+    assert not [role for role in both.comparison.inputs if role.count(":") > 1]
+    assert both.comparison.ref == again.comparison.ref

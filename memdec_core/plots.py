@@ -83,6 +83,7 @@ def systems_png(perplexity: Mapping[str, Mapping[str, float]]) -> bytes:
         axes.bar_label(bars, fmt="%.2f", padding=3, fontsize=7)
     axes.set_yticks([place + 0.4 - height / 2 for place in range(len(systems))], systems)
     axes.invert_yaxis()
+    axes.margins(x=0.12)
     return _finish(figure, axes, "perplexity (lower is better)", "")
 
 

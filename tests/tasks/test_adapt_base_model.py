@@ -1,6 +1,5 @@
 """DAPT and LoRA on small artifacts: they learn, resume to the bit, leave a plain model behind."""
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,13 +13,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from memdec_core.errors import UserError
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
-from storage.checkpoint_files import CheckpointFiles
 from storage.curve_parquet import read_curves
-from storage.token_shards import write_token_shard
 from tasks.adapt_base_model import adapt_base_model_shard
 from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
 from tests.artifacts import publish
+from tests.interrupted_training import check_resumed_equals_whole, fill_tokens
 from tests.jobs import make_job
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
@@ -37,10 +35,6 @@ ADAPTATION: dict[str, JsonValue] = {
 DAPT: dict[str, JsonValue] = ADAPTATION | {"method": "dapt"}
 LORA: dict[str, JsonValue] = ADAPTATION | {"method": "lora", "lora_rank": 2}
 WINDOWS: dict[str, JsonValue] = {"length": 16, "stride": 8, "scope": "document"}
-
-
-class Killed(Exception):
-    """The process died here."""
 
 
 @pytest.fixture(autouse=True)
@@ -71,14 +65,6 @@ def make_inputs(store: Store) -> dict[str, ArtifactRef]:
         "tokens": publish(store, "tokens", shards),
         "base_model": publish(store, "base_model", {"all": (fill_base, {})}),
     }
-
-
-def fill_tokens(tokens: np.ndarray, lengths: list[int]) -> Callable[[Path], None]:
-    def fill(folder: Path) -> None:
-        doc_ids = [f"doc-{n}" for n in range(len(lengths))]
-        write_token_shard(folder, doc_ids, tokens, np.array(lengths))
-
-    return fill
 
 
 def fill_student(folder: Path) -> None:
@@ -165,34 +151,11 @@ def test_a_killed_and_resumed_adaptation_has_the_bytes_of_an_uninterrupted_one(
     store: Store, monkeypatch: pytest.MonkeyPatch, adaptation: dict[str, JsonValue]
 ) -> None:
     inputs = make_inputs(store)
-    whole = make_run(store, inputs, "whole", adaptation, artifact="a")
-    meta = adapt_base_model_shard(whole)
 
-    seconds = iter(range(0, 10**9, 40))  # every look at the clock is 40 s later: save every step
-    monkeypatch.setattr(time, "monotonic", lambda: float(next(seconds)))
-    for death in (4, 7):
-        run = make_run(store, inputs, f"killed-{death}", adaptation, artifact="b")
-        with pytest.raises(Killed):
-            adapt_base_model_shard(dying(run, death))
-    resumed = make_run(store, inputs, "resumed", adaptation, artifact="b")
-    assert CheckpointFiles(store.scratch(resumed.job.ref)).latest() is not None
+    def run(attempt: str, artifact: str) -> ShardRun:
+        return make_run(store, inputs, attempt, adaptation, artifact=artifact)
 
-    assert adapt_base_model_shard(resumed) == meta
-    names = sorted(path.name for path in whole.writer.folder.iterdir())
-    assert sorted(path.name for path in resumed.writer.folder.iterdir()) == names
-    for name in names:
-        expected = (whole.writer.folder / name).read_bytes()
-        assert (resumed.writer.folder / name).read_bytes() == expected, name
-
-
-def dying(run: ShardRun, step: int) -> ShardRun:
-    """The same run, killed at the report of a step."""
-
-    def report(_fraction: float, note: str) -> None:
-        if note.startswith(f"step {step}/"):
-            raise Killed
-
-    return ShardRun(run.job, run.shard, run.settings, run.store, run.writer, report)
+    check_resumed_equals_whole(adapt_base_model_shard, run, [4, 7], monkeypatch)
 
 
 def test_windows_longer_than_the_base_models_context_are_refused(store: Store) -> None:

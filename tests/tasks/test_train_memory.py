@@ -1,6 +1,5 @@
 """The memory stage on small artifacts: it learns, resumes to the bit, refuses what does not fit."""
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,14 +14,13 @@ from memdec_core.epoch_order import POOL_GROUPS
 from memdec_core.errors import UserError
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
-from storage.checkpoint_files import CheckpointFiles
 from storage.curve_parquet import read_curves
 from storage.target_parquet import CACHED_GROUPS, TargetBlock, write_targets
-from storage.token_shards import write_token_shard
 from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
 from tasks.train_memory import train_memory_shard
 from tests.artifacts import publish
+from tests.interrupted_training import check_resumed_equals_whole, fill_tokens
 from tests.jobs import make_job
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
@@ -35,10 +33,6 @@ MEMORY: dict[str, JsonValue] = {
     "seed": 3,
 }
 WINDOWS: dict[str, JsonValue] = {"length": 16, "stride": 8, "scope": "document"}
-
-
-class Killed(Exception):
-    """The process died here."""
 
 
 @pytest.fixture(autouse=True)
@@ -75,14 +69,6 @@ def make_inputs(store: Store, *, student_vocabulary: int = 448) -> dict[str, Art
         "targets": publish(store, "targets", target_shards),
         "student": publish(store, "base_model", {"all": (fill_student, {})}),
     }
-
-
-def fill_tokens(tokens: np.ndarray, lengths: list[int]) -> Callable[[Path], None]:
-    def fill(folder: Path) -> None:
-        doc_ids = [f"doc-{n}" for n in range(len(lengths))]
-        write_token_shard(folder, doc_ids, tokens, np.array(lengths))
-
-    return fill
 
 
 def fill_targets(next_token: np.ndarray) -> Callable[[Path], None]:
@@ -140,35 +126,11 @@ def test_a_killed_and_resumed_memory_has_the_bytes_of_an_uninterrupted_one(
     store: Store, monkeypatch: pytest.MonkeyPatch, deaths: list[int]
 ) -> None:
     inputs = make_inputs(store)
-    whole = make_run(store, inputs, "whole", artifact="a")
-    meta = train_memory_shard(whole)
 
-    seconds = iter(range(0, 10**9, 40))  # every look at the clock is 40 s later: save every step
-    monkeypatch.setattr(time, "monotonic", lambda: float(next(seconds)))
-    for number, death in enumerate(deaths):
-        run = make_run(store, inputs, f"killed-{number}", artifact="b")
-        with pytest.raises(Killed):
-            train_memory_shard(dying(run, death))
-    resumed = make_run(store, inputs, "resumed", artifact="b")
-    saved = CheckpointFiles(store.scratch(resumed.job.ref)).latest()
-    assert (saved is None) == (deaths == [1])
+    def run(attempt: str, artifact: str) -> ShardRun:
+        return make_run(store, inputs, attempt, artifact=artifact)
 
-    assert train_memory_shard(resumed) == meta
-    names = sorted(path.name for path in whole.writer.folder.iterdir())
-    assert sorted(path.name for path in resumed.writer.folder.iterdir()) == names
-    for name in names:
-        expected = (whole.writer.folder / name).read_bytes()
-        assert (resumed.writer.folder / name).read_bytes() == expected, name
-
-
-def dying(run: ShardRun, step: int) -> ShardRun:
-    """The same run, killed at the report of a step."""
-
-    def report(_fraction: float, note: str) -> None:
-        if note.startswith(f"step {step}/"):
-            raise Killed
-
-    return ShardRun(run.job, run.shard, run.settings, run.store, run.writer, report)
+    check_resumed_equals_whole(train_memory_shard, run, deaths, monkeypatch)
 
 
 def test_targets_of_another_scope_are_refused(store: Store) -> None:

@@ -9,6 +9,7 @@ import yaml
 
 from flows.comparison_plan import ComparisonPlan, plan_comparison
 from flows.config_file import load_config
+from memdec_core.errors import UserError
 from tasks.stage_job import StageJob
 from tests.tiny_pipeline import write_documents
 
@@ -141,3 +142,8 @@ def test_corpora_elsewhere_know_nothing_of_each_other(tiny_pipeline: Path) -> No
     )
     assert not [role for role in both.comparison.inputs if role.count(":") > 1]
     assert both.comparison.ref == again.comparison.ref
+
+
+def test_a_corpus_elsewhere_is_not_called_like_a_split(tiny_pipeline: Path) -> None:
+    with pytest.raises(UserError, match=r"comparison.*`test`, which is a split's name"):
+        plan(tiny_pipeline, "comparison.elsewhere={test: {documents: [x.jsonl]}}")

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from memdec_core.errors import UserError
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.result_tables import read_results
@@ -60,6 +61,7 @@ Table = Mapping[Key, Mapping[str, JsonValue]]
 def log_probs(role: str, split: str) -> NDArray[np.float64]:
     """Random scores (G, N): easier on test for the bases, so that tuning there shows."""
     rng = np.random.default_rng([*f"{role}/{split}".encode()])
+    role = role.removeprefix("general:")
     settings = len(TAUS) if role.startswith("knn_lm") else 1
     scores = np.log(rng.uniform(0.01, 1, (settings, POSITIONS[split]))) * rng.uniform(1, 2)
     if role.startswith("knn_lm"):
@@ -143,6 +145,8 @@ def comparison_of(
     models = [publish_model(store, seed, padded) for seed, padded in BASES]
     tokens = publish_tokens(store) if "test" in splits else publish_valid_tokens(store)
     inputs = {"tokens": tokens}
+    if any(role.startswith("general:") for role in roles):
+        inputs["general:tokens"] = publish_valid_tokens(store) if spoilt == "general" else tokens
     for role in roles:
         shards = {split: (fill_scores(role, split, spoilt), {}) for split in splits}
         model = {"model": models[role.endswith("_1")]}
@@ -276,6 +280,31 @@ def test_a_corpus_without_a_test_split_is_reported_on_valid(store: Store) -> Non
         for number, name in enumerate(names)
         for system, label in LABELS.items()
     }
+
+
+def test_elsewhere_systems_are_mixed_as_on_the_domain(store: Store) -> None:
+    roles = [*ROLES, *(f"general:{role}" for role in ROLES if not role.startswith("rag"))]
+    table, page = published(comparison_of(store, roles))
+    for number, name in enumerate(names_of(table)):
+        mixed = {"knn_lm": f"knn_lm_{number}", "memory": "memory", "dapt_small": "dapt_small"}
+        base = np.exp(log_probs(f"general:base_{number}", "test")[0])
+        for system, role in mixed.items():
+            setting, weight = tuned_pair(number, role)
+            part = np.exp(log_probs(f"general:{role}", "test")[setting])
+            expected = perplexity((1 - weight) * base + weight * part)
+            assert table[system, name, "general", "perplexity"]["value"] == pytest.approx(expected)
+        dapt = np.exp(log_probs(f"general:dapt_{number}", "test")[0])
+        ratio = table["dapt", name, "general", "perplexity_ratio"]["value"]
+        assert ratio == pytest.approx(perplexity(dapt) / perplexity(base))
+        assert ("rag", name, "general", "perplexity") not in table
+    ratios = page_tables(page)["Ratio to the base on another corpus: general"]
+    assert "+ memory" in [row[0] for row in ratios]
+
+
+def test_a_corpus_elsewhere_needs_test_text(store: Store) -> None:
+    run = comparison_of(store, [*ROLES, "general:base_0"], spoilt="general")
+    with pytest.raises(UserError, match=r"elsewhere\.general: no text in its test split"):
+        compare_shard(run)
 
 
 def test_baselines_that_were_left_out_have_no_rows(store: Store) -> None:

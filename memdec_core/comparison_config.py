@@ -30,7 +30,7 @@ class ComparisonConfig(BaseModel):
         "only.",
     )
     taus: tuple[Positive, ...] = Field(
-        (1.0, 3.0, 10.0, 30.0, 100.0),
+        (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0),
         min_length=1,
         description="kNN-LM's temperatures τ to try. It has as many neighbours as the targets, and "
         "its λ is tried at the weights of `evaluation.alphas`.",

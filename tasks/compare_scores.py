@@ -25,8 +25,7 @@ from memdec_core.system_comparison import (
 from storage.artifact_ref import ArtifactRef
 from storage.result_tables import write_results
 from tasks.comparison_page import comparison_page, perplexities, reported_split
-from tasks.evaluate_systems import bootstrap_of
-from tasks.evaluated_splits import open_splits
+from tasks.evaluated_splits import bootstrap_of, open_splits
 from tasks.run_settings import RunSettings
 from tasks.score_knn_lm import KnnKnobs
 from tasks.scored_systems import all_scores, only_scores, scored_bases

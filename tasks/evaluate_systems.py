@@ -1,13 +1,10 @@
 """evaluation: bases, the memory, and bases with the memory, on exactly the same tokens."""
 
-import numpy as np
-from numpy.typing import NDArray
 from prefect import task
 from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.alpha_search import AlphaCurve
-from memdec_core.bootstrap import Bootstrap, cluster_starts
 from memdec_core.evaluation_config import EvaluationConfig
 from memdec_core.fidelity import measure_fidelity, sample_windows
 from memdec_core.plots import alpha_curve_png
@@ -23,7 +20,7 @@ from memdec_core.system_comparison import (
 from storage.artifact_ref import ArtifactRef
 from storage.result_tables import write_alpha_curve, write_results
 from storage.target_parquet import TargetReader
-from tasks.evaluated_splits import EvaluatedSplit, open_splits
+from tasks.evaluated_splits import EvaluatedSplit, bootstrap_of, open_splits
 from tasks.run_settings import RunSettings
 from tasks.score_model import open_model
 from tasks.scored_systems import only_scores, scored_bases
@@ -63,15 +60,6 @@ def evaluate_shard(run: ShardRun) -> dict[str, JsonValue]:
         mixed, curves[name] = mixture_rows("memory", name, base, memory, bootstraps, grid)
         rows += [*base_rows(name, base, bootstraps), *mixed]
     return _write(run, rows, curves)
-
-
-def bootstrap_of(
-    windows_W4: NDArray[np.int64], split: EvaluatedSplit, config: EvaluationConfig
-) -> Bootstrap:
-    """How the positions of some windows of a split are resampled."""
-    offsets_D1 = split.offsets_D1 if split.scope == "document" else None
-    starts_C = cluster_starts(windows_W4, offsets_D1)
-    return Bootstrap(starts_C, config.bootstrap_samples, config.confidence, config.seed)
 
 
 def _fidelity(run: ShardRun, split: EvaluatedSplit, config: EvaluationConfig) -> list[ResultRow]:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from memdec_core.bootstrap import Bootstrap, cluster_starts
 from memdec_core.errors import UserError
+from memdec_core.evaluation_config import EvaluationConfig
 from memdec_core.perplexity import ReadTokens
 from memdec_core.system_comparison import TUNING_SPLIT
 from memdec_core.windows import END, FIRST, WindowConfig, make_windows
@@ -65,3 +67,12 @@ def open_splits(job: StageJob, store: Store, role: str = "tokens") -> dict[str, 
             "validation documents, or a larger share of the corpus to it, in config.corpus"
         )
     return splits
+
+
+def bootstrap_of(
+    windows_W4: NDArray[np.int64], split: EvaluatedSplit, config: EvaluationConfig
+) -> Bootstrap:
+    """How the positions of some windows of a split are resampled."""
+    offsets_D1 = split.offsets_D1 if split.scope == "document" else None
+    starts_C = cluster_starts(windows_W4, offsets_D1)
+    return Bootstrap(starts_C, config.bootstrap_samples, config.confidence, config.seed)

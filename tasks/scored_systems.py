@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from storage.score_parquet import read_scores
 from tasks.base_names import name_bases
+from tasks.evaluated_splits import SPLITS
 from tasks.shard_run import ShardRun
 
 
@@ -24,7 +25,7 @@ def scored_bases(run: ShardRun) -> dict[str, str]:
 def all_scores(run: ShardRun, role: str) -> dict[str, NDArray[np.float64]]:
     """The scores of a system under its settings, (G, N) by split."""
     readers = run.store.readers(run.job.inputs[role])
-    return {split: read_scores(reader) for split, reader in readers.items()}
+    return {split: read_scores(readers[split]) for split in SPLITS if split in readers}
 
 
 def only_scores(run: ShardRun, role: str) -> dict[str, NDArray[np.float64]]:

@@ -82,6 +82,7 @@ def test_the_table_agrees_with_plain_loops_over_the_models(store: Store) -> None
     table, curve = published(evaluation_of(store, [(1, 448), (2, 400)]))
     names = dict.fromkeys(base for _, base, _, _ in table if base)
     assert len(names) == 2
+    assert list(dict.fromkeys(split for _, _, split, _ in table)) == ["valid", "test"]
     for name, (seed, padded) in zip(names, [(1, 448), (2, 400)], strict=True):
         alpha = table["memory", name, "valid", "alpha"]["value"]
         by_alpha = {row["alpha"]: row["perplexity"] for row in curve if row["base"] == name}

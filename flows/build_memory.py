@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from flows.pipeline_config import PipelineConfig
 from flows.plan import Plan, plan_pipeline
-from flows.stage_jobs import StageName
+from flows.stage_names import StageName
 from flows.stage_runner import StageResult, StageRunner
 from storage.pins import pin
 from storage.refs import record_run
@@ -29,7 +29,7 @@ from tasks.write_report import write_report
 
 
 class RunResult(TypedDict):
-    """What `memdec run --json` prints."""
+    """What `memdec run --json` prints, and `memdec compare --json`."""
 
     pipeline: str
     flow_run_id: str | None

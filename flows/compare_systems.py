@@ -1,16 +1,15 @@
 """The flow: a memory beside what one would do without it, all on the same tokens."""
 
-from typing import Any, TypedDict, cast
+from typing import Any, cast
 
 from prefect import flow
 from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
-from pydantic import JsonValue
 
-from flows.build_memory import run_stages
+from flows.build_memory import RunResult, run_stages
 from flows.comparison_plan import plan_comparison
 from flows.pipeline_config import PipelineConfig
-from flows.stage_runner import StageResult, StageRunner
+from flows.stage_runner import StageRunner, StageTask
 from storage.pins import pin
 from storage.refs import record_run
 from tasks.adapt_base_model import adapt_base_model
@@ -24,16 +23,27 @@ from tasks.run_settings import RunSettings
 from tasks.score_knn_lm import score_knn_lm
 from tasks.score_model import score_model
 from tasks.score_retrieval import score_retrieval
+from tasks.stage_job import StageJob
 from tasks.train_memory import train_memory
 
 
-class ComparisonResult(TypedDict):
-    """What `memdec compare --json` prints."""
+def task_of(job: StageJob) -> StageTask:
+    """The task that does a job; scores come about in three ways."""
+    if job.ref.stage == "scores":
+        ways = {"knn_lm": score_knn_lm, "retrieval": score_retrieval}
+        return next((ways[name] for name in ways if name in job.config), score_model)
+    return _TASKS[job.ref.stage]
 
-    pipeline: str
-    flow_run_id: str | None
-    stages: list[StageResult]
-    evaluation: list[dict[str, JsonValue]]
+
+_TASKS: dict[str, StageTask] = {
+    "corpus": build_corpus,
+    "tokens": build_tokens,
+    "embeddings": build_embeddings,
+    "index": build_index,
+    "memory": train_memory,
+    "adapted_model": adapt_base_model,
+    "comparison": compare_scores,
+}
 
 
 @flow(
@@ -42,7 +52,7 @@ class ComparisonResult(TypedDict):
     task_runner=cast(TaskRunner[Any], ThreadPoolTaskRunner(max_workers=16)),
     persist_result=False,
 )
-def compare_systems(config: PipelineConfig, settings: RunSettings) -> ComparisonResult:
+def compare_systems(config: PipelineConfig, settings: RunSettings) -> RunResult:
     """Builds a pipeline's memory and the systems beside it, and compares them.
 
     Args:
@@ -60,22 +70,10 @@ def compare_systems(config: PipelineConfig, settings: RunSettings) -> Comparison
     run = StageRunner(settings, plan.jobs(), frozenset())
     with pin(run.store, [job.ref for job in plan.jobs()]):
         run_stages(run, plan.pipeline)
-        for stage_task, jobs in (
-            (build_corpus, plan.corpora),
-            (build_tokens, plan.tokens),
-            (build_embeddings, plan.embeddings),
-            (build_index, plan.indexes),
-            (train_memory, plan.memories),
-            (adapt_base_model, plan.adapted_models),
-            (score_model, plan.model_scores),
-            (score_knn_lm, plan.knn_scores),
-            (score_retrieval, plan.retrieval_scores),
-        ):
-            for job in jobs.values():
-                run(stage_task, job)
-        run(compare_scores, plan.comparison)
+        for job in plan.beside:
+            run(task_of(job), job)
         record_run(run.store, f"{config.name}-comparison", flow_run.get_id(), run.artifacts)
-    return ComparisonResult(
+    return RunResult(
         pipeline=config.name,
         flow_run_id=flow_run.get_id(),
         stages=run.results,

@@ -6,13 +6,11 @@
 from dataclasses import dataclass
 
 from flows.pipeline_config import PipelineConfig
-from flows.stage_jobs import Config, Inputs, StageName, make_job, section
+from flows.planned_jobs import PlannedJobs, section
+from flows.stage_names import StageName
 from memdec_core.base_model_config import BaseModelConfig
-from memdec_core.corpus_config import CorpusConfig
-from memdec_core.scoring_config import ScoringConfig
 from storage.artifact_ref import ArtifactRef
 from tasks.base_model_identity import base_model_identity
-from tasks.corpus_identity import corpus_identity
 from tasks.stage_job import StageJob
 
 
@@ -69,105 +67,53 @@ def plan_pipeline(config: PipelineConfig) -> Plan:
     Raises:
         UserError: A document or a model that the configuration names is not there.
     """
-    return _Planner(config).plan()
+    jobs = PlannedJobs(config)
+    corpus = jobs.corpus(config.corpus, "corpus")
+    base = student = _base_model(jobs, config.base_model, "base_model")
+    if config.memory.init is not None:
+        student = _base_model(jobs, config.memory.init, "student")
+    bases = [
+        _base_model(jobs, model, f"evaluated_{number}")
+        for number, model in enumerate(config.evaluation.bases)
+    ] or [base]
+    tokens = jobs.tokens(corpus, base)
+    embeddings = jobs.embeddings(tokens, base)
+    index = jobs.index(embeddings)
+    found = {"embeddings": embeddings, "index": index}
+    targets = jobs.add("targets", section("targets", config.targets), found)
+    learned = {"tokens": tokens, "targets": targets, "student": student}
+    memory = jobs.add("memory", section("training", config.training) | jobs.windows, learned)
+    scores = {"memory_scores": jobs.scores("memory", tokens, memory)} | {
+        f"base_{number}": jobs.scores(f"base_{number}", tokens, model)
+        for number, model in enumerate(bases)
+    }
+    evaluation = jobs.add(
+        "evaluation",
+        section("evaluation", config.evaluation, without={"bases"}) | jobs.windows,
+        {"tokens": tokens, "memory": memory, "targets": targets} | scores,
+    )
+    shown = (corpus, base, tokens, embeddings, index, targets, memory, evaluation)
+    report = jobs.add("report", {}, {ref.stage: ref for ref in shown})
+    by_ref = jobs.by_ref
+    return Plan(
+        corpora=tuple(job for ref, job in by_ref.items() if ref.stage == "corpus"),
+        base_models=tuple(job for ref, job in by_ref.items() if ref.stage == "base_model"),
+        tokens=by_ref[tokens],
+        embeddings=by_ref[embeddings],
+        index=by_ref[index],
+        targets=by_ref[targets],
+        memory=by_ref[memory],
+        bases=tuple(bases),
+        scores=tuple(by_ref[ref] for ref in dict.fromkeys(scores.values())),
+        evaluation=by_ref[evaluation],
+        report=by_ref[report],
+    )
 
 
-class _Planner:
-    """Collects the jobs of one pipeline; those that may coincide by fingerprint."""
-
-    def __init__(self, config: PipelineConfig) -> None:
-        self._config = config
-        self._corpora: dict[ArtifactRef, StageJob] = {}
-        self._base_models: dict[ArtifactRef, StageJob] = {}
-        self._scores_by_ref: dict[ArtifactRef, StageJob] = {}
-
-    def plan(self) -> Plan:
-        config = self._config
-        corpus = self._corpus(config.corpus, "corpus")
-        base = student = self._base_model(config.base_model, "base_model")
-        if config.memory.init is not None:
-            student = self._base_model(config.memory.init, "student")
-        bases = [
-            self._base_model(model, f"evaluated_{number}")
-            for number, model in enumerate(config.evaluation.bases)
-        ] or [base]
-        windows = section("windows", config.windows)
-        tokens = self._job(
-            "tokens", section("tokens", config.tokens), {"corpus": corpus, "base_model": base}
-        )
-        embeddings = self._job(
-            "embeddings",
-            section("embeddings", config.embeddings) | windows,
-            {"tokens": tokens.ref, "base_model": base},
-        )
-        index = self._job("index", section("index", config.index), {"embeddings": embeddings.ref})
-        targets = self._job(
-            "targets",
-            section("targets", config.targets),
-            {"embeddings": embeddings.ref, "index": index.ref},
-        )
-        memory = self._job(
-            "memory",
-            section("training", config.training) | windows,
-            {"tokens": tokens.ref, "targets": targets.ref, "student": student},
-        )
-        scores = {"memory_scores": self._scores("memory", tokens.ref, memory.ref)} | {
-            f"base_{number}": self._scores(f"base_{number}", tokens.ref, base)
-            for number, base in enumerate(bases)
-        }
-        evaluation = self._job(
-            "evaluation",
-            section("evaluation", config.evaluation, without={"bases"}) | windows,
-            {"tokens": tokens.ref, "memory": memory.ref, "targets": targets.ref} | scores,
-        )
-        read = (tokens, embeddings, index, targets, memory, evaluation)
-        report = self._job(
-            "report",
-            {},
-            {"corpus": corpus, "base_model": base} | {job.ref.stage: job.ref for job in read},
-        )
-        return Plan(
-            corpora=tuple(self._corpora.values()),
-            base_models=tuple(self._base_models.values()),
-            tokens=tokens,
-            embeddings=embeddings,
-            index=index,
-            targets=targets,
-            memory=memory,
-            bases=tuple(bases),
-            scores=tuple(self._scores_by_ref.values()),
-            evaluation=evaluation,
-            report=report,
-        )
-
-    def _corpus(self, config: CorpusConfig, name: str) -> ArtifactRef:
-        job = self._job(
-            "corpus", section("corpus", config), {}, identity=corpus_identity(config), name=name
-        )
-        return self._corpora.setdefault(job.ref, job).ref
-
-    def _base_model(self, config: BaseModelConfig, name: str) -> ArtifactRef:
-        inputs = {}
-        if config.pretrain is not None:
-            inputs["corpus"] = self._corpus(config.pretrain.corpus, f"{name}_corpus")
-        sections, identity = section("base_model", config), base_model_identity(config)
-        job = self._job("base_model", sections, inputs, identity=identity, name=name)
-        return self._base_models.setdefault(job.ref, job).ref
-
-    def _scores(self, system: str, tokens: ArtifactRef, model: ArtifactRef) -> ArtifactRef:
-        scoring = ScoringConfig(precision=self._config.evaluation.precision)
-        config = section("scoring", scoring) | section("windows", self._config.windows)
-        inputs = {"tokens": tokens, "model": model}
-        job = self._job("scores", config, inputs, name=f"{system}_scores")
-        return self._scores_by_ref.setdefault(job.ref, job).ref
-
-    def _job(
-        self,
-        stage: StageName,
-        config: Config,
-        inputs: Inputs,
-        *,
-        identity: Config | None = None,
-        name: str | None = None,
-    ) -> StageJob:
-        return make_job(self._config.name, stage, config, inputs, identity=identity, name=name)
+def _base_model(jobs: PlannedJobs, config: BaseModelConfig, name: str) -> ArtifactRef:
+    """Plans a base model and, where it is pretrained, its general corpus."""
+    inputs = {}
+    if config.pretrain is not None:
+        inputs["corpus"] = jobs.corpus(config.pretrain.corpus, f"{name}_corpus")
+    sections, identity = section("base_model", config), base_model_identity(config)
+    return jobs.add("base_model", sections, inputs, identity=identity, name=name)

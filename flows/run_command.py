@@ -20,7 +20,7 @@ from flows.command_options import (
 )
 from flows.config_file import load_config
 from flows.console import output, print_json, print_table
-from flows.stage_jobs import StageName
+from flows.stage_names import StageName
 from memdec_core.errors import UserError
 from tasks.run_settings import RunSettings
 

@@ -48,8 +48,8 @@ class StageRunner:
         self._force = force
 
     def __call__(self, stage_task: StageTask, job: StageJob) -> None:
-        """Runs one stage, unless the run stops before it or has it already."""
-        if job.ref not in self._wanted or job.ref in self.artifacts:
+        """Runs one stage, unless the run stops before it."""
+        if job.ref not in self._wanted:
             return
         if job.ref.stage in self._force:
             self.store.discard(job.ref)

@@ -12,7 +12,7 @@ from typing import get_args
 from rich.console import Console
 from rich.table import Table
 
-from flows.stage_jobs import StageName
+from flows.stage_names import StageName
 from tests.benchmarks.interleaved import BenchRow
 
 FOLDER = Path(__file__).parent

@@ -81,7 +81,9 @@ def test_a_further_base_adds_its_own_jobs_and_the_tables(tiny_pipeline: Path) ->
 
 def test_the_datastore_of_the_pipelines_own_base_is_the_pipelines(tiny_pipeline: Path) -> None:
     found = plan(tiny_pipeline, further_bases(tiny_pipeline, 48))
-    own, other = found.knn_scores.values()
+    own, other = (
+        job for job in found.beside if "knn_lm" in job.config and job.ref.stage == "scores"
+    )
     assert own.inputs["embeddings"] == found.pipeline.embeddings.ref
     assert own.inputs["index"] == found.pipeline.index.ref
     jobs = {job.ref: job for job in found.jobs()}
@@ -124,9 +126,10 @@ def test_a_changed_value_changes_its_systems_and_the_comparison(
 
 def test_a_beta_that_is_the_pipelines_own_is_not_trained_twice(tiny_pipeline: Path) -> None:
     found = plan(tiny_pipeline, "training.beta=0")
-    assert [job.name for job in found.memories.values()] == ["memory_beta_1"]
+    memories = [job.name for job in found.beside if job.ref.stage == "memory"]
+    assert memories == ["memory_beta_1"]
     assert "memory_beta_0" not in found.comparison.inputs
-    assert found.pipeline.memory.ref in plan(tiny_pipeline).memories
+    assert found.pipeline.memory.ref == named(plan(tiny_pipeline))["memory_beta_0"].ref
 
 
 def test_corpora_elsewhere_know_nothing_of_each_other(tiny_pipeline: Path) -> None:

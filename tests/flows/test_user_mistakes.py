@@ -18,7 +18,7 @@ import pytest
 from flows.build_memory import RunResult, build_memory
 from flows.pipeline_config import PipelineConfig
 from flows.plan import plan_pipeline
-from flows.stage_jobs import StageName
+from flows.stage_names import StageName
 from memdec_core.errors import UserError
 from storage.artifact_store import Store
 from storage.embedding_zarr import EmbeddingReader

@@ -1,0 +1,100 @@
+"""The jobs of a pipeline, fingerprinted: one method per stage that several plans have."""
+
+from collections.abc import Iterable
+
+from pydantic import BaseModel, JsonValue
+
+from flows.pipeline_config import PipelineConfig
+from flows.stage_names import FORMAT_VERSIONS, ComparedStage, StageName
+from memdec_core.corpus_config import CorpusConfig
+from memdec_core.scoring_config import ScoringConfig
+from storage.artifact_ref import ArtifactRef
+from storage.fingerprint import fingerprint
+from tasks.corpus_identity import corpus_identity
+from tasks.stage_job import StageJob
+
+Config = dict[str, JsonValue]
+Inputs = dict[str, ArtifactRef]
+
+
+class PlannedJobs:
+    """Collects jobs; equal ones (a student that is the base model) once, under the first name.
+
+    Attributes:
+        by_ref: The jobs by artifact, each after those whose artifacts it reads.
+        windows: The pipeline's section `windows`, which most stages read.
+    """
+
+    def __init__(self, config: PipelineConfig, known: Iterable[StageJob] = ()) -> None:
+        """Starts from the jobs of another plan of the same pipeline."""
+        self.by_ref = {job.ref: job for job in known}
+        self.windows = section("windows", config.windows)
+        self._config = config
+
+    def add(
+        self,
+        stage: StageName | ComparedStage,
+        config: Config,
+        inputs: Inputs,
+        *,
+        identity: Config | None = None,
+        name: str | None = None,
+    ) -> ArtifactRef:
+        """Plans a job.
+
+        Args:
+            stage: What is to be done.
+            config: Sections that the stage reads.
+            inputs: Artifacts that it reads, by role.
+            identity: What is hashed in place of a configuration that names paths.
+            name: The job's own name where a pipeline has several of a stage.
+        """
+        hashed = config if identity is None else identity
+        version = FORMAT_VERSIONS[stage]
+        job = StageJob(
+            pipeline=self._config.name,
+            name=name or stage,
+            ref=ArtifactRef(stage=stage, fingerprint=fingerprint(stage, version, hashed, inputs)),
+            format_version=version,
+            config=config,
+            identity=hashed,
+            inputs=inputs,
+        )
+        return self.by_ref.setdefault(job.ref, job).ref
+
+    def corpus(self, config: CorpusConfig, name: str) -> ArtifactRef:
+        """Plans a corpus; its documents are read, to hash them."""
+        sections, identity = section("corpus", config), corpus_identity(config)
+        return self.add("corpus", sections, {}, identity=identity, name=name)
+
+    def tokens(self, corpus: ArtifactRef, base: ArtifactRef, name: str = "tokens") -> ArtifactRef:
+        """Plans the tokens of a corpus, by a base model's tokenizer."""
+        inputs = {"corpus": corpus, "base_model": base}
+        return self.add("tokens", section("tokens", self._config.tokens), inputs, name=name)
+
+    def embeddings(
+        self, tokens: ArtifactRef, base: ArtifactRef, name: str = "embeddings"
+    ) -> ArtifactRef:
+        """Plans a base model's datastore."""
+        sections = section("embeddings", self._config.embeddings) | self.windows
+        inputs = {"tokens": tokens, "base_model": base}
+        return self.add("embeddings", sections, inputs, name=name)
+
+    def index(self, embeddings: ArtifactRef, name: str = "index") -> ArtifactRef:
+        """Plans the index over a datastore."""
+        sections = section("index", self._config.index)
+        return self.add("index", sections, {"embeddings": embeddings}, name=name)
+
+    def scores(
+        self, system: str, tokens: ArtifactRef, model: ArtifactRef, further: Config | None = None
+    ) -> ArtifactRef:
+        """Plans a model's scores; a further section says how the system changes the model."""
+        scoring = ScoringConfig(precision=self._config.evaluation.precision)
+        sections = section("scoring", scoring) | self.windows | (further or {})
+        inputs = {"tokens": tokens, "model": model}
+        return self.add("scores", sections, inputs, name=f"{system}_scores")
+
+
+def section(name: str, config: BaseModel, without: set[str] | None = None) -> Config:
+    """A section of a job's configuration, under its name."""
+    return {name: config.model_dump(mode="json", exclude=without)}

@@ -1,0 +1,36 @@
+"""The stages, and the versions of what they leave."""
+
+from typing import Literal
+
+StageName = Literal[
+    "corpus",
+    "base_model",
+    "tokens",
+    "embeddings",
+    "index",
+    "targets",
+    "memory",
+    "scores",
+    "evaluation",
+    "report",
+]
+"""Stages of every pipeline, in order."""
+
+ComparedStage = Literal["adapted_model", "comparison"]
+"""Stages that only a comparison has."""
+
+FORMAT_VERSIONS: dict[StageName | ComparedStage, int] = {
+    "corpus": 2,
+    "base_model": 1,
+    "tokens": 1,
+    "embeddings": 1,
+    "index": 2,
+    "targets": 1,
+    "memory": 1,
+    "adapted_model": 1,
+    "scores": 1,
+    "evaluation": 2,
+    "report": 1,
+    "comparison": 1,
+}
+"""Raised when a stage's output for the same configuration and inputs changes."""

@@ -13,9 +13,11 @@ from flows.stage_runner import StageRunner, StageTask
 from storage.pins import pin
 from storage.refs import record_run
 from tasks.adapt_base_model import adapt_base_model
+from tasks.build_base_model import build_base_model
 from tasks.build_corpus import build_corpus
 from tasks.build_embeddings import build_embeddings
 from tasks.build_index import build_index
+from tasks.build_targets import build_targets
 from tasks.build_tokens import build_tokens
 from tasks.compare_scores import compare_scores
 from tasks.evaluation_rows import evaluation_rows
@@ -37,9 +39,11 @@ def task_of(job: StageJob) -> StageTask:
 
 _TASKS: dict[str, StageTask] = {
     "corpus": build_corpus,
+    "base_model": build_base_model,
     "tokens": build_tokens,
     "embeddings": build_embeddings,
     "index": build_index,
+    "targets": build_targets,
     "memory": train_memory,
     "adapted_model": adapt_base_model,
     "comparison": compare_scores,
@@ -70,6 +74,9 @@ def compare_systems(config: PipelineConfig, settings: RunSettings) -> RunResult:
     run = StageRunner(settings, plan.jobs(), frozenset())
     with pin(run.store, [job.ref for job in plan.jobs()]):
         run_stages(run, plan.pipeline)
+        for job in plan.models:
+            run(task_of(job), job)
+        run.check_tokenizers([*plan.pipeline.base_models, *plan.models])
         for job in plan.beside:
             run(task_of(job), job)
         record_run(run.store, f"{config.name}-comparison", flow_run.get_id(), run.artifacts)

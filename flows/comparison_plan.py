@@ -1,12 +1,15 @@
 """The plan of a comparison: a pipeline's own stages, and those of the systems beside it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flows.pipeline_config import PipelineConfig
 from flows.plan import Plan, plan_pipeline
 from flows.planned_jobs import Config, Inputs, PlannedJobs, section
 from memdec_core.adaptation_config import DaptConfig, LoraConfig
+from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.corpus_config import CorpusConfig
+from memdec_core.training import MemoryTrainingConfig
 from storage.artifact_ref import ArtifactRef
 from tasks.stage_job import StageJob
 
@@ -17,11 +20,13 @@ class ComparisonPlan:
 
     Attributes:
         pipeline: The pipeline's own jobs.
+        models: Base models that only the comparison has, each after its corpus.
         beside: Those of the other systems, each after those whose artifacts it reads; what the
             pipeline makes itself is not among them. The comparison is the last.
     """
 
     pipeline: Plan
+    models: tuple[StageJob, ...]
     beside: tuple[StageJob, ...]
 
     @property
@@ -31,7 +36,7 @@ class ComparisonPlan:
 
     def jobs(self) -> list[StageJob]:
         """All jobs, each once and after those whose artifacts it reads."""
-        return [*self.pipeline.jobs(), *self.beside]
+        return [*self.pipeline.jobs(), *self.models, *self.beside]
 
 
 def plan_comparison(config: PipelineConfig) -> ComparisonPlan:
@@ -57,25 +62,53 @@ class _Planner:
 
     def plan(self) -> ComparisonPlan:
         own = len(self._jobs.by_ref)
-        systems = self._mixed_with_every_base()
+        comparison = self._config.comparison
+        students = self._models("student", comparison.students)
+        datastores = self._models("datastore", comparison.datastores)
+        models = len(self._jobs.by_ref)
+        memories = self._memories(students, datastores)
+        systems = self._mixed_with_every_base(memories)
         for number, base in enumerate(self._pipeline.bases):
             systems |= self._beside_base(number, base)
         inputs = {"tokens": self._tokens} | systems
-        for name, corpus in self._config.comparison.elsewhere.items():
+        for name, corpus in comparison.elsewhere.items():
             inputs |= self._elsewhere(name, corpus, systems)
         unread = {"bases", "fidelity_rows"}
         sections = section("evaluation", self._config.evaluation, without=unread)
         self._jobs.add("comparison", sections | self._jobs.windows | self._knn_lm, inputs)
-        return ComparisonPlan(self._pipeline, tuple(self._jobs.by_ref.values())[own:])
+        jobs = tuple(self._jobs.by_ref.values())
+        return ComparisonPlan(self._pipeline, jobs[own:models], jobs[models:])
 
-    def _mixed_with_every_base(self) -> Inputs:
-        """The memory, memories of other β, and the student's DAPT."""
-        comparison = self._config.comparison
-        models = {"memory": self._pipeline.memory.ref}
-        for beta in comparison.betas:
-            if beta != self._config.training.beta:
+    def _models(self, kind: str, configs: Mapping[str, BaseModelConfig]) -> Inputs:
+        """Models that further memories are made with."""
+        return {
+            f"{kind}_{name}": self._jobs.base_model(config, f"{kind}_{name}")
+            for name, config in configs.items()
+        }
+
+    def _memories(self, students: Inputs, datastores: Inputs) -> Inputs:
+        """The memory, and memories of another β, student or datastore."""
+        training, inputs = self._config.training, self._pipeline.memory.inputs
+        memories = {"memory": self._pipeline.memory.ref}
+        for beta in self._config.comparison.betas:
+            if beta != training.beta:
                 name = f"memory_beta_{beta:g}"
-                models[name] = self._memory(name, beta)
+                changed = training.model_copy(update={"beta": beta})
+                memories[name] = self._memory(name, changed, inputs)
+        for kind, student in students.items():
+            name = f"memory_{kind}"
+            memories[name] = self._memory(name, training, inputs | {"student": student})
+        for kind, model in datastores.items():
+            name = f"memory_{kind}"
+            keys = self._jobs.embeddings(self._tokens, model, f"{kind}_embeddings")
+            index = self._jobs.index(keys, f"{kind}_index")
+            targets = self._jobs.targets(keys, index, f"{kind}_targets")
+            memories[name] = self._memory(name, training, inputs | {"targets": targets})
+        return memories
+
+    def _mixed_with_every_base(self, memories: Inputs) -> Inputs:
+        """The memories, and the student's DAPT."""
+        comparison, models = self._config.comparison, dict(memories)
         if "dapt_small" in comparison.baselines:
             models["dapt_small"] = self._adapted("dapt_small", comparison.dapt, self._student)
         return {
@@ -112,10 +145,9 @@ class _Planner:
                 inputs[f"{name}:{role}"] = there
         return inputs
 
-    def _memory(self, name: str, beta: float) -> ArtifactRef:
-        training = self._config.training.model_copy(update={"beta": beta})
+    def _memory(self, name: str, training: MemoryTrainingConfig, inputs: Inputs) -> ArtifactRef:
         sections = section("training", training) | self._jobs.windows
-        return self._jobs.add("memory", sections, self._pipeline.memory.inputs, name=name)
+        return self._jobs.add("memory", sections, inputs, name=name)
 
     def _adapted(
         self, name: str, config: DaptConfig | LoraConfig, base: ArtifactRef

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from flows.pipeline_config import PipelineConfig
 from flows.planned_jobs import PlannedJobs, section
 from flows.stage_names import StageName
-from memdec_core.base_model_config import BaseModelConfig
 from storage.artifact_ref import ArtifactRef
-from tasks.base_model_identity import base_model_identity
 from tasks.stage_job import StageJob
 
 
@@ -69,18 +67,17 @@ def plan_pipeline(config: PipelineConfig) -> Plan:
     """
     jobs = PlannedJobs(config)
     corpus = jobs.corpus(config.corpus, "corpus")
-    base = student = _base_model(jobs, config.base_model, "base_model")
+    base = student = jobs.base_model(config.base_model, "base_model")
     if config.memory.init is not None:
-        student = _base_model(jobs, config.memory.init, "student")
+        student = jobs.base_model(config.memory.init, "student")
     bases = [
-        _base_model(jobs, model, f"evaluated_{number}")
+        jobs.base_model(model, f"evaluated_{number}")
         for number, model in enumerate(config.evaluation.bases)
     ] or [base]
     tokens = jobs.tokens(corpus, base)
     embeddings = jobs.embeddings(tokens, base)
     index = jobs.index(embeddings)
-    found = {"embeddings": embeddings, "index": index}
-    targets = jobs.add("targets", section("targets", config.targets), found)
+    targets = jobs.targets(embeddings, index)
     learned = {"tokens": tokens, "targets": targets, "student": student}
     memory = jobs.add("memory", section("training", config.training) | jobs.windows, learned)
     scores = {"memory_scores": jobs.scores("memory", tokens, memory)} | {
@@ -108,12 +105,3 @@ def plan_pipeline(config: PipelineConfig) -> Plan:
         evaluation=by_ref[evaluation],
         report=by_ref[report],
     )
-
-
-def _base_model(jobs: PlannedJobs, config: BaseModelConfig, name: str) -> ArtifactRef:
-    """Plans a base model and, where it is pretrained, its general corpus."""
-    inputs = {}
-    if config.pretrain is not None:
-        inputs["corpus"] = jobs.corpus(config.pretrain.corpus, f"{name}_corpus")
-    sections, identity = section("base_model", config), base_model_identity(config)
-    return jobs.add("base_model", sections, inputs, identity=identity, name=name)

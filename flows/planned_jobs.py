@@ -6,10 +6,12 @@ from pydantic import BaseModel, JsonValue
 
 from flows.pipeline_config import PipelineConfig
 from flows.stage_names import FORMAT_VERSIONS, ComparedStage, StageName
+from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.corpus_config import CorpusConfig
 from memdec_core.scoring_config import ScoringConfig
 from storage.artifact_ref import ArtifactRef
 from storage.fingerprint import fingerprint
+from tasks.base_model_identity import base_model_identity
 from tasks.corpus_identity import corpus_identity
 from tasks.stage_job import StageJob
 
@@ -67,6 +69,14 @@ class PlannedJobs:
         sections, identity = section("corpus", config), corpus_identity(config)
         return self.add("corpus", sections, {}, identity=identity, name=name)
 
+    def base_model(self, config: BaseModelConfig, name: str) -> ArtifactRef:
+        """Plans a base model and, where it is pretrained, its general corpus."""
+        inputs = {}
+        if config.pretrain is not None:
+            inputs["corpus"] = self.corpus(config.pretrain.corpus, f"{name}_corpus")
+        sections, identity = section("base_model", config), base_model_identity(config)
+        return self.add("base_model", sections, inputs, identity=identity, name=name)
+
     def tokens(self, corpus: ArtifactRef, base: ArtifactRef, name: str = "tokens") -> ArtifactRef:
         """Plans the tokens of a corpus, by a base model's tokenizer."""
         inputs = {"corpus": corpus, "base_model": base}
@@ -84,6 +94,13 @@ class PlannedJobs:
         """Plans the index over a datastore."""
         sections = section("index", self._config.index)
         return self.add("index", sections, {"embeddings": embeddings}, name=name)
+
+    def targets(
+        self, embeddings: ArtifactRef, index: ArtifactRef, name: str = "targets"
+    ) -> ArtifactRef:
+        """Plans the kNN distributions that a datastore gives its own positions."""
+        inputs = {"embeddings": embeddings, "index": index}
+        return self.add("targets", section("targets", self._config.targets), inputs, name=name)
 
     def scores(
         self, system: str, tokens: ArtifactRef, model: ArtifactRef, further: Config | None = None

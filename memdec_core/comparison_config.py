@@ -5,12 +5,13 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from memdec_core.adaptation_config import DaptConfig, LoraConfig
+from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.corpus_config import CorpusConfig
 from memdec_core.retrieval_config import RetrievalConfig
 
 Baseline = Literal["knn_lm", "rag", "dapt", "lora", "dapt_small"]
 Positive = Annotated[float, Field(gt=0)]
-CorpusName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 Weight = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -29,6 +30,16 @@ class ComparisonConfig(BaseModel):
         description="Further values of β to train a memory with: 0 is cross-entropy only, 1 is KL "
         "only.",
     )
+    students: dict[Name, BaseModelConfig] = Field(
+        {},
+        description="Further memories, by name, that start from other students: what the memory's "
+        "size is worth. Their tokenizer must equal the base model's.",
+    )
+    datastores: dict[Name, BaseModelConfig] = Field(
+        {},
+        description="Further memories, by name, whose targets come from another model's datastore. "
+        "Its tokenizer must equal the base model's.",
+    )
     taus: tuple[Positive, ...] = Field(
         (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0),
         min_length=1,
@@ -43,7 +54,7 @@ class ComparisonConfig(BaseModel):
         description="Continued pre-training of the base models, and of `dapt_small`.",
     )
     lora: LoraConfig = Field(default_factory=LoraConfig, description="LoRA on the base models.")
-    elsewhere: dict[CorpusName, CorpusConfig] = Field(
+    elsewhere: dict[Name, CorpusConfig] = Field(
         {},
         description="Further corpora, by name, on whose test split every system is measured as it "
         "was tuned on the domain: what did it lose there? In-context retrieval is left out.",

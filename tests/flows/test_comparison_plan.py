@@ -150,3 +150,26 @@ def test_corpora_elsewhere_know_nothing_of_each_other(tiny_pipeline: Path) -> No
 def test_a_corpus_elsewhere_is_not_called_like_a_split(tiny_pipeline: Path) -> None:
     with pytest.raises(UserError, match=r"comparison.*`test`, which is a split's name"):
         plan(tiny_pipeline, "comparison.elsewhere={test: {documents: [x.jsonl]}}")
+
+
+def test_another_student_changes_the_memory_alone(tiny_pipeline: Path) -> None:
+    wide = json.dumps({"wide": pretrained(tiny_pipeline, width=48)})
+    found = plan(tiny_pipeline, f"comparison.students={wide}")
+    assert added(plan(tiny_pipeline), found) == {
+        *("student_wide", "memory_student_wide", "memory_student_wide_scores", "comparison")
+    }
+    assert [job.name for job in found.models] == ["student_wide"]
+    own, other = (named(found)[name].inputs for name in ("memory", "memory_student_wide"))
+    assert {role for role in own if own[role] != other[role]} == {"student"}
+
+
+def test_another_datastore_changes_the_targets_alone(tiny_pipeline: Path) -> None:
+    wide = json.dumps({"wide": pretrained(tiny_pipeline, width=48)})
+    found = plan(tiny_pipeline, f"comparison.datastores={wide}")
+    built = {f"datastore_wide{suffix}" for suffix in ("", "_embeddings", "_index", "_targets")}
+    memory = {"memory_datastore_wide", "memory_datastore_wide_scores"}
+    assert added(plan(tiny_pipeline), found) == built | memory | {"comparison"}
+    own, other = (named(found)[name].inputs for name in ("memory", "memory_datastore_wide"))
+    assert {role for role in own if own[role] != other[role]} == {"targets"}
+    keys = named(found)["datastore_wide_embeddings"]
+    assert keys.inputs["base_model"] == named(found)["datastore_wide"].ref

@@ -5,7 +5,6 @@ V token ids that the passages can hold.
 """
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Self
 
 import bm25s
@@ -38,7 +37,7 @@ def cut_passages(offsets_D1: NDArray[np.int64], passage_tokens: int) -> NDArray[
 
 
 class PassageIndex:
-    """BM25 over passages: made by `build` or `load`.
+    """BM25 over passages: made by `build`.
 
     The variant is Lucene's with exact lengths (Kamphuis et al. 2020), whose scores are never
     negative: a passage has a positive score if it shares a token with the query, else zero. A
@@ -76,15 +75,6 @@ class PassageIndex:
             Passage numbers, int64 (Q,); -1 where no passage shares a token with the query.
         """
         return np.array([self._best(query) for query in queries], np.int64)
-
-    def save(self, folder: Path) -> None:
-        """Write bm25s' files (NumPy arrays and JSON, no pickle) into a folder."""
-        self._retriever.save(folder, show_progress=False)
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Open a saved index; its arrays are read from the files where they are needed."""
-        return cls(bm25s.BM25.load(folder, mmap=True, load_vocab=False, show_progress=False))
 
     def _best(self, query: NDArray[np.integer]) -> np.int64:
         n_ids = len(self._retriever.scores["indptr"]) - 1

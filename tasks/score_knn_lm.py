@@ -31,16 +31,15 @@ from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
 from tasks.stage_run import STAGE_TASK, StageWork, run_stage
 
+MEMORY_SHARE = 1 / 3
+"""Of a worker's memory: for the forward pass, and for the search."""
+
 
 class KnnKnobs(BaseModel):
     """Neighbours per position, and the temperatures to score with."""
 
     k: int
     taus: tuple[float, ...]
-
-
-MEMORY_SHARE = 1 / 3
-"""Of a worker's memory: for the forward pass, and for the search."""
 
 
 def score_shard(run: ShardRun) -> dict[str, JsonValue]:

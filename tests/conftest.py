@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 
 from storage.artifact_store import Store
@@ -19,6 +20,15 @@ settings.load_profile("busy")
 def store(tmp_path: Path) -> Store:
     """An empty store in a folder of its own."""
     return Store.open(str(tmp_path / "store"))
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Models this small are computed fastest, and bit-reproducibly anywhere, by one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Passages tile the documents, and the best one is the one that BM25 by hand finds."""
 
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,21 +69,6 @@ def test_a_query_that_shares_no_token_finds_nothing() -> None:
 def test_a_token_in_every_passage_still_finds_one() -> None:
     index = PassageIndex.build([np.array([1, 2, 2]), np.array([1, 1, 2])], CONFIG)
     assert index.search([np.array([1]), np.array([2])]).tolist() == [1, 0]
-
-
-def test_a_loaded_index_finds_what_the_saved_one_does(tmp_path: Path) -> None:
-    index = PassageIndex.build(random_ids(3, [20] * 50), CONFIG)
-    index.save(tmp_path)
-    queries = random_ids(4, [8] * 60, n_ids=90)
-    found = PassageIndex.load(tmp_path).search(queries)
-    np.testing.assert_array_equal(found, index.search(queries))
-
-
-def test_saved_arrays_hold_no_pickle(tmp_path: Path) -> None:
-    PassageIndex.build(random_ids(3, [20] * 5), CONFIG).save(tmp_path)
-    arrays = [np.load(path, allow_pickle=False) for path in tmp_path.glob("*.npy")]
-    assert len(arrays) == 3
-    assert all(path.suffix in {".npy", ".json"} for path in tmp_path.iterdir())
 
 
 def test_a_split_without_tokens_is_the_users_to_mend() -> None:

@@ -1,6 +1,5 @@
 """The trainer learns, follows its configuration, and resumes to the bit."""
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -19,6 +18,7 @@ from memdec_core.training_batches import EpochBatches, validation_batches
 from tests.tiny_models import tiny_model
 from tests.training_data import make_split
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 OBJECTIVE = Objective(beta=0.5, vocab_size=50, precision="float32")
 CONFIG = TrainingConfig(
     epochs=2,
@@ -77,15 +77,6 @@ def run(
         checkpoints=checkpoints or MemoryCheckpoints(keep=set()),
         report=lambda *_: None,
     )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Models this small are computed fastest, and bit-reproducibly anywhere, by one thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @cache  # not a fixture: hypothesis would print all of its weights

@@ -1,6 +1,6 @@
 """DAPT and LoRA on small artifacts: they learn, resume to the bit, leave a plain model behind."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,8 @@ from tests.jobs import make_job
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
 VOCABULARY, WIDTH, LAYERS = 400, 16, 2
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 PER_RANK = LAYERS * ((16 + 48) + (16 + 64) + (64 + 16))  # GPT-2's c_attn, c_fc and c_proj
 LENGTHS = {"train": [[90, 1, 70], [120]], "valid": [[60, 40]]}
 ADAPTATION: dict[str, JsonValue] = {
@@ -35,14 +37,6 @@ ADAPTATION: dict[str, JsonValue] = {
 DAPT: dict[str, JsonValue] = ADAPTATION | {"method": "dapt"}
 LORA: dict[str, JsonValue] = ADAPTATION | {"method": "lora", "lora_rank": 2}
 WINDOWS: dict[str, JsonValue] = {"length": 16, "stride": 8, "scope": "document"}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def make_inputs(store: Store) -> dict[str, ArtifactRef]:

@@ -1,11 +1,9 @@
 """Pretraining from a corpus artifact: a usable model, the same bytes after a kill."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from pydantic import JsonValue
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -22,6 +20,7 @@ from tests.artifacts import publish
 from tests.jobs import make_job
 from tests.tiny_models import TEXTS
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 PRETRAIN: dict[str, JsonValue] = {
     "corpus": {"documents": ["general.txt"]},
     "layers": 1,
@@ -37,14 +36,6 @@ PRETRAIN: dict[str, JsonValue] = {
 
 class Killed(Exception):
     """The process died here."""
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def make_corpus(store: Store, splits: dict[str, list[str]]) -> ArtifactRef:

@@ -1,6 +1,6 @@
 """The memory stage on small artifacts: it learns, resumes to the bit, refuses what does not fit."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from tests.interrupted_training import check_resumed_equals_whole, fill_tokens
 from tests.jobs import make_job
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 VOCABULARY = 400
 LENGTHS = {"train": [[90, 1, 70], [120]], "valid": [[60, 40]]}
 MEMORY: dict[str, JsonValue] = {
@@ -33,14 +34,6 @@ MEMORY: dict[str, JsonValue] = {
     "seed": 3,
 }
 WINDOWS: dict[str, JsonValue] = {"length": 16, "stride": 8, "scope": "document"}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def shard_name(split: str, number: int) -> str:

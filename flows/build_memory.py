@@ -25,6 +25,7 @@ from tasks.evaluation_rows import evaluation_rows
 from tasks.run_settings import RunSettings
 from tasks.score_model import score_model
 from tasks.train_memory import train_memory
+from tasks.transfer_vocabulary import transfer_student
 from tasks.write_report import write_report
 
 
@@ -85,6 +86,10 @@ def run_stages(run: StageRunner, plan: Plan) -> None:
     for base_model in plan.base_models:
         run(build_base_model, base_model)
     run.check_tokenizers(plan.base_models)
+    for memory in plan.other_memories:
+        run(build_base_model, memory)
+    for student in plan.students:
+        run(transfer_student, student)
     run(build_tokens, plan.tokens)
     run.check_neighbours(plan)
     run(build_embeddings, plan.embeddings)

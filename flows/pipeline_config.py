@@ -1,6 +1,8 @@
 """What a pipeline computes: one section per stage, each owned by the function it configures."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.comparison_config import ComparisonConfig
@@ -8,6 +10,7 @@ from memdec_core.corpus_config import CorpusConfig
 from memdec_core.embeddings_config import EmbeddingsConfig
 from memdec_core.evaluation_config import EvaluationConfig
 from memdec_core.index_config import IndexConfig
+from memdec_core.student_config import FromMemoryConfig
 from memdec_core.targets_config import TargetsConfig
 from memdec_core.tokens_config import TokensConfig
 from memdec_core.training import MemoryTrainingConfig
@@ -26,6 +29,20 @@ class MemoryConfig(BaseModel):
         description="The student's initial weights; the base model's own when unset. "
         "Its tokenizer must equal the base model's.",
     )
+    from_memory: FromMemoryConfig | None = Field(
+        None,
+        description="Start from a trained memory of another tokenizer family in place of `init`: "
+        "its body is kept, embeddings and head are made for the base model's tokenizer.",
+    )
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        if self.init is not None and self.from_memory is not None:
+            raise ValueError(
+                "give `init` (a model with the base model's tokenizer) or `from_memory` (a memory "
+                "of another tokenizer family), not both; --set memory.init=null takes one away"
+            )
+        return self
 
 
 class PipelineConfig(BaseModel):

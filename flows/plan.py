@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flows.pipeline_config import PipelineConfig
 from flows.planned_jobs import PlannedJobs, section
 from flows.stage_names import StageName
+from memdec_core.errors import UserError
 from storage.artifact_ref import ArtifactRef
 from tasks.stage_job import StageJob
 
@@ -18,13 +19,18 @@ class Plan:
 
     Attributes:
         corpora: The domain's corpus, then the general corpora of pretrained base models.
-        base_models: The datastore's model first, then the student and the evaluated ones.
+        base_models: The datastore's model first, then the student and the evaluated ones; all
+            have one tokenizer.
+        other_memories: The memory of another tokenizer that the student is made from, if any.
+        students: The student that is made from it.
         bases: The evaluated base models, in the order of the configuration.
         scores: Of the memory, then of the bases.
     """
 
     corpora: tuple[StageJob, ...]
     base_models: tuple[StageJob, ...]
+    other_memories: tuple[StageJob, ...]
+    students: tuple[StageJob, ...]
     tokens: StageJob
     embeddings: StageJob
     index: StageJob
@@ -40,6 +46,8 @@ class Plan:
         return [
             *self.corpora,
             *self.base_models,
+            *self.other_memories,
+            *self.students,
             self.tokens,
             self.embeddings,
             self.index,
@@ -51,10 +59,19 @@ class Plan:
         ]
 
     def until(self, stage: StageName | None) -> list[StageJob]:
-        """The jobs up to and including the last one of a stage; all when no stage is named."""
+        """The jobs up to and including the last one of a stage; all when no stage is named.
+
+        Raises:
+            UserError: This pipeline has no such stage.
+        """
         jobs = self.jobs()
-        last = max(i for i, job in enumerate(jobs) if stage in (None, job.ref.stage))
-        return jobs[: last + 1]
+        found = [i for i, job in enumerate(jobs) if stage in (None, job.ref.stage)]
+        if not found:
+            raise UserError(
+                f"--until {stage}: this pipeline has no such stage; a {stage} is made only where "
+                "config.memory.from_memory gives a memory of another tokenizer family"
+            )
+        return jobs[: found[-1] + 1]
 
 
 def plan_pipeline(config: PipelineConfig) -> Plan:
@@ -70,6 +87,8 @@ def plan_pipeline(config: PipelineConfig) -> Plan:
     base = student = jobs.base_model(config.base_model, "base_model")
     if config.memory.init is not None:
         student = jobs.base_model(config.memory.init, "student")
+    if config.memory.from_memory is not None:
+        student = jobs.student(config.memory.from_memory, base)
     bases = [
         jobs.base_model(model, f"evaluated_{number}")
         for number, model in enumerate(config.evaluation.bases)
@@ -89,12 +108,17 @@ def plan_pipeline(config: PipelineConfig) -> Plan:
         section("evaluation", config.evaluation, without={"bases"}) | jobs.windows,
         {"tokens": tokens, "memory": memory, "targets": targets} | scores,
     )
-    shown = (corpus, base, tokens, embeddings, index, targets, memory, evaluation)
-    report = jobs.add("report", {}, {ref.stage: ref for ref in shown})
     by_ref = jobs.by_ref
+    students = [ref for ref in by_ref if ref.stage == "student"]
+    shown = (corpus, base, *students, tokens, embeddings, index, targets, memory, evaluation)
+    report = jobs.add("report", {}, {ref.stage: ref for ref in shown})
+    models = [ref for ref in by_ref if ref.stage == "base_model"]
+    alike = {base, student, *bases}
     return Plan(
         corpora=tuple(job for ref, job in by_ref.items() if ref.stage == "corpus"),
-        base_models=tuple(job for ref, job in by_ref.items() if ref.stage == "base_model"),
+        base_models=tuple(by_ref[ref] for ref in models if ref in alike),
+        other_memories=tuple(by_ref[ref] for ref in models if ref not in alike),
+        students=tuple(by_ref[ref] for ref in students),
         tokens=by_ref[tokens],
         embeddings=by_ref[embeddings],
         index=by_ref[index],

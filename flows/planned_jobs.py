@@ -9,6 +9,7 @@ from flows.stage_names import FORMAT_VERSIONS, ComparedStage, StageName
 from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.corpus_config import CorpusConfig
 from memdec_core.scoring_config import ScoringConfig
+from memdec_core.student_config import FromMemoryConfig
 from storage.artifact_ref import ArtifactRef
 from storage.fingerprint import fingerprint
 from tasks.base_model_identity import base_model_identity
@@ -76,6 +77,15 @@ class PlannedJobs:
             inputs["corpus"] = self.corpus(config.pretrain.corpus, f"{name}_corpus")
         sections, identity = section("base_model", config), base_model_identity(config)
         return self.add("base_model", sections, inputs, identity=identity, name=name)
+
+    def student(self, config: FromMemoryConfig, base: ArtifactRef) -> ArtifactRef:
+        """Plans a memory of another tokenizer family, and the student that it becomes."""
+        source = BaseModelConfig(name=config.name, revision=config.revision)
+        inputs = {"memory": self.base_model(source, "other_memory"), "base_model": base}
+        identity = section("student", config, without={"name", "revision"})
+        # the windows change nothing: they are there to be refused where they are too long
+        sections = section("student", config) | self.windows
+        return self.add("student", sections, inputs, identity=identity)
 
     def tokens(self, corpus: ArtifactRef, base: ArtifactRef, name: str = "tokens") -> ArtifactRef:
         """Plans the tokens of a corpus, by a base model's tokenizer."""

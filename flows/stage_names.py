@@ -5,6 +5,7 @@ from typing import Literal
 StageName = Literal[
     "corpus",
     "base_model",
+    "student",
     "tokens",
     "embeddings",
     "index",
@@ -14,7 +15,7 @@ StageName = Literal[
     "evaluation",
     "report",
 ]
-"""Stages of every pipeline, in order."""
+"""Stages of a pipeline, in order; `student` is one only where a memory changes its tokenizer."""
 
 ComparedStage = Literal["adapted_model", "comparison"]
 """Stages that only a comparison has."""
@@ -22,6 +23,7 @@ ComparedStage = Literal["adapted_model", "comparison"]
 FORMAT_VERSIONS: dict[StageName | ComparedStage, int] = {
     "corpus": 2,
     "base_model": 1,
+    "student": 1,
     "tokens": 1,
     "embeddings": 1,
     "index": 2,
@@ -31,6 +33,6 @@ FORMAT_VERSIONS: dict[StageName | ComparedStage, int] = {
     "scores": 1,
     "evaluation": 2,
     "report": 1,
-    "comparison": 1,
+    "comparison": 2,
 }
 """Raised when a stage's output for the same configuration and inputs changes."""

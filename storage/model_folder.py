@@ -76,7 +76,7 @@ def check_model_files(names: Collection[str], where: str) -> None:
     if "config.json" not in names:
         raise ModelFolderError(
             f"{where}: config.json is missing, so this is no model in Hugging Face format; "
-            "base_model.name takes a folder that `save_pretrained` wrote, or a hub id"
+            "give a folder that `save_pretrained` wrote, or a hub id"
         )
     if not _matching(names, ("*.safetensors",)):
         others = _matching(names, _OTHER_WEIGHTS)
@@ -95,7 +95,7 @@ def check_model_files(names: Collection[str], where: str) -> None:
 
 def _model_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise ModelFolderError(f"{folder}: no such folder; check base_model.name")
+        raise ModelFolderError(f"{folder}: no such folder; check the `name` of the model")
     names = sorted(path.name for path in folder.iterdir() if path.is_file())
     check_model_files(names, str(folder))
     _check_index(folder, names)

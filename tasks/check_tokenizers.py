@@ -43,7 +43,8 @@ def compare_tokenizers(models: Sequence[StageJob], store_url: str, _report: Repo
                 f"The tokenizers of {_name(first)} and {_name(other)} differ: {difference} "
                 "A memory mixes probabilities token by token, so all models must share one "
                 "tokenizer: give config.memory.init and config.evaluation.bases models that have "
-                "the tokenizer of config.base_model."
+                "the tokenizer of config.base_model. A memory of another tokenizer family can "
+                "still be a start: give it as config.memory.from_memory."
             )
 
 

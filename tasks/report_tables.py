@@ -20,6 +20,7 @@ MEASURES = {
 MADE = {
     "corpus": "{kept} of {records} records kept",
     "base_model": "{parameters} parameters",
+    "student": "{parameters} parameters, {copied_rows} of {vocab_size} rows from the same token",
     "tokens": "{train_tokens} training tokens",
     "embeddings": "{train_rows} + {valid_rows} keys of width {width}",
     "index": "{kind} over {rows} keys",

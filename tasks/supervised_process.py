@@ -42,6 +42,7 @@ _PROCESSES.set_forkserver_preload(
     [
         "tasks.build_corpus",
         "tasks.build_base_model",
+        "tasks.transfer_vocabulary",
         "tasks.build_tokens",
         "tasks.build_embeddings",
         "tasks.build_index",

@@ -1,5 +1,6 @@
 """Tiny tokenizers and randomly initialised models in Hugging Face format, made in milliseconds."""
 
+import json
 from pathlib import Path
 
 import torch
@@ -37,6 +38,33 @@ def tiny_tokenizer(vocab_size: int = 400) -> PreTrainedTokenizerFast:
     backend.train_from_iterator(TEXTS, trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=backend, eos_token="<|endoftext|>", bos_token="<|endoftext|>"
+    )
+
+
+def tiny_sentencepiece_tokenizer(learned: int = 150) -> PreTrainedTokenizerFast:
+    """A BPE tokenizer as Llama 2 has it: "▁" for spaces, pieces for the bytes of rare characters.
+
+    Ids: `<unk>`, `<s>`, `</s>`, 256 bytes, then `learned` characters and pieces of a fixed text.
+    """
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = pre_tokenizers.Metaspace()
+    trainer = trainers.BpeTrainer(vocab_size=learned, show_progress=False)
+    trained.train_from_iterator(TEXTS[:3], trainer)
+    model = json.loads(trained.to_str())["model"]
+    special = ["<unk>", "<s>", "</s>"]
+    pieces = [*special, *(f"<0x{byte:02X}>" for byte in range(256)), *model["vocab"]]
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    pairs = [tuple(pair) for pair in model["merges"]]
+    backend = Tokenizer(
+        models.BPE(vocabulary, pairs, unk_token="<unk>", byte_fallback=True, fuse_unk=True)
+    )
+    backend.pre_tokenizer = pre_tokenizers.Metaspace()
+    backend.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    )
+    backend.add_special_tokens(special)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, unk_token="<unk>", bos_token="<s>", eos_token="</s>"
     )
 
 
@@ -90,14 +118,15 @@ def tiny_model_folder(
     *,
     seed: int = 0,
     name: str | None = None,
+    tokenizer: PreTrainedTokenizerFast | None = None,
     **shape: int,
 ) -> Path:
     """Save a tiny model and its tokenizer as a Hugging Face folder under `tmp_path`.
 
     `shape` takes vocab_size (400), layers, width, heads and context_length; tokenizer and model
-    have the same vocabulary size.
+    have the same vocabulary size, unless a tokenizer is given: the model is padded then.
     """
     folder = tmp_path / (name or f"tiny-{architecture}-{seed}")
     tiny_model(architecture, seed=seed, **shape).save_pretrained(folder)
-    tiny_tokenizer(shape.get("vocab_size", 400)).save_pretrained(folder)
+    (tokenizer or tiny_tokenizer(shape.get("vocab_size", 400))).save_pretrained(folder)
     return folder

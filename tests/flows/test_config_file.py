@@ -53,3 +53,17 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
     path.write_text(text)
     with pytest.raises(UserError, match=r"bad\.yaml"):
         load_config(path)
+
+
+def test_a_memory_has_one_start(tiny_pipeline: Path) -> None:
+    both = ["memory.from_memory.name=a", "memory.init.name=b"]
+    with pytest.raises(UserError, match=r"config\.memory: give `init` .* or `from_memory`.*both"):
+        load_config(tiny_pipeline, both)
+    config = load_config(tiny_pipeline, [*both, "memory.init=null"])
+    assert config.memory.from_memory is not None
+    assert config.memory.from_memory.embeddings == "overlap"
+
+
+def test_a_misspelt_key_of_another_memory_is_named(tiny_pipeline: Path) -> None:
+    with pytest.raises(UserError, match=r"memory\.from_memory\.sede.*did you mean 'seed'"):
+        load_config(tiny_pipeline, ["memory.from_memory={name: a, sede: 3}"])

@@ -1,40 +1,118 @@
-"""The paper's GPT-2 pipeline, shrunk only where it must be: local models, few documents."""
+"""The paper's pipelines, shrunk only where they must be: local models, few documents."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from flows.build_memory import build_memory
+from flows.build_memory import RunResult, build_memory
 from flows.config_file import load_config
+from flows.plan import Plan, plan_pipeline
+from storage.artifact_ref import ArtifactRef
+from storage.artifact_store import Store
 from tasks.run_settings import RunSettings
 from tests.command_line import ROOT
-from tests.tiny_models import tiny_model_folder
+from tests.tiny_models import tiny_model_folder, tiny_sentencepiece_tokenizer, tiny_tokenizer
 from tests.tiny_pipeline import write_documents
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 SMALLER = ["windows.length=64", "windows.stride=32", "targets.k=32", "training.epochs=2"]
 
 
-def test_one_memory_is_put_beside_several_gpt2_models(tmp_path: Path, prefect_server: None) -> None:
-    large = tiny_model_folder(tmp_path / "large", "gpt2", layers=3, width=48)
-    small = tiny_model_folder(tmp_path / "small", "gpt2", layers=1, width=32)
+@pytest.fixture
+def documents(tmp_path: Path) -> list[str]:
+    """Overrides: documents for the three splits, in place of a recipe's own."""
     splits = {"documents": "train", "valid_documents": "valid", "test_documents": "test"}
-    overrides = [*SMALLER, f"base_model.name={large}", f"memory.init.name={small}"]
+    overrides = []
     for seed, (field, split) in enumerate(splits.items()):
         path = tmp_path / f"{split}.jsonl"
         write_documents(path, 40 if split == "train" else 10, seed)
         overrides.append(f"corpus.{field}=[{path}]")
-    overrides.append(f"evaluation.bases=[{{name: {small}}}, {{name: {large}}}]")
-    config = load_config(ROOT / "deploy" / "pipelines" / "wikitext103-gpt2.yaml", overrides)
+    return overrides
 
-    result = build_memory(config, RunSettings(store=str(tmp_path / "store"), threads=1))
 
+def run(recipe: str, store: Store, overrides: list[str]) -> tuple[RunResult, Plan]:
+    config = load_config(ROOT / "deploy" / "pipelines" / recipe, [*SMALLER, *overrides])
+    return build_memory(config, RunSettings(store=store.url, threads=1)), plan_pipeline(config)
+
+
+def check_every_base_gains(result: RunResult, bases: int) -> None:
     rows = [row for row in result["evaluation"] if row["split"] == "test"]
-    perplexities = {
+    perplexities: dict[Any, Any] = {
         (row["system"], row["base"]): row["value"] for row in rows if row["metric"] == "perplexity"
     }
-    bases = {base for _, base in perplexities} - {None}
-    assert len(bases) == 2
-    for base in bases:
-        assert perplexities["memory", base] < perplexities["base", base]
+    names = {base for _, base in perplexities} - {None}
+    assert len(names) == bases
+    for name in names:
+        assert perplexities["memory", name] < perplexities["base", name]
     assert perplexities["memory_alone", None]
+
+
+def figures(store: Store, ref: ArtifactRef) -> Mapping[str, Any]:
+    return store.require(ref).figures
+
+
+def test_one_memory_is_put_beside_several_gpt2_models(
+    tmp_path: Path, store: Store, documents: list[str]
+) -> None:
+    large = tiny_model_folder(tmp_path / "large", "gpt2", layers=3, width=48)
+    small = tiny_model_folder(tmp_path / "small", "gpt2", layers=1, width=32)
+    models = [
+        f"base_model.name={large}",
+        f"memory.init.name={small}",
+        f"evaluation.bases=[{{name: {small}}}, {{name: {large}}}]",
+    ]
+    result, _ = run("wikitext103-gpt2.yaml", store, documents + models)
+    check_every_base_gains(result, 2)
+
+
+def test_a_memory_of_qwens_serves_padded_sizes_and_then_becomes_a_llamas(
+    tmp_path: Path, store: Store, documents: list[str]
+) -> None:
+    def qwen(name: str, padded: int, **shape: int) -> Path:
+        shape["vocab_size"] = padded
+        return tiny_model_folder(tmp_path, "qwen2", name=name, tokenizer=tiny_tokenizer(), **shape)
+
+    half, one_and_half, seven = (
+        qwen("0.5B", 448, layers=1),
+        qwen("1.5B", 448, width=48),
+        qwen("7B", 512, width=64),
+    )
+    fast = "training.learning_rate=1e-2"
+    models = [
+        f"base_model.name={one_and_half}",
+        f"memory.init.name={half}",
+        f"evaluation.bases=[{{name: {half}}}, {{name: {one_and_half}}}, {{name: {seven}}}]",
+    ]
+    result, plan = run("qwen2.5-domain.yaml", store, [*documents, *models, fast])
+    check_every_base_gains(result, 3)
+    sizes = [figures(store, base) for base in plan.bases]
+    assert [size["vocab_size"] for size in sizes] == [448, 448, 512]
+    assert {size["tokenizer_vocab_size"] for size in sizes} == {400}
+    assert figures(store, plan.tokens.ref)["vocab_size"] == 400
+
+    llama = tiny_model_folder(
+        tmp_path, "llama", tokenizer=tiny_sentencepiece_tokenizer(), vocab_size=448
+    )
+    memory = store.readers(plan.memory.ref)["all"].folder()
+    models = [
+        f"base_model.name={llama}",
+        f"memory.from_memory.name={memory}",
+        f"evaluation.bases=[{{name: {llama}}}]",
+    ]
+    result, plan = run("llama-cross-vocabulary.yaml", store, [*documents, *models, fast])
+    check_every_base_gains(result, 1)
+    assert figures(store, plan.students[0].ref)["vocab_size"] == 409
+    assert figures(store, plan.tokens.ref)["vocab_size"] == 409
+    student, trained = (
+        store.require(ref).figures["parameters"]
+        for ref in (plan.memory.inputs["student"], plan.memory.ref)
+    )
+    assert student == trained
+    report = store.readers(plan.report.ref)["all"].read("report.md").decode()
+    assert "rows from the same token" in report
+
+    again, _ = run("llama-cross-vocabulary.yaml", store, [*documents, *models, fast])
+    assert all(stage["reused"] for stage in again["stages"])
+    assert "student" in [stage["stage"] for stage in again["stages"]]

@@ -3,10 +3,15 @@ from pathlib import Path
 
 import pytest
 
+from flows.comparison_plan import plan_comparison
 from flows.config_file import load_config
 from flows.plan import Plan, plan_pipeline
+from memdec_core.errors import UserError
+from storage.model_folder import ModelFolderError
+from tests.tiny_models import tiny_model_folder
 
 AFTER_MEMORY = {"scores", "evaluation", "report"}
+STUDENT = {"student", "memory", *AFTER_MEMORY}
 AFTER_TOKENS = {"embeddings", "index", "targets", "memory", *AFTER_MEMORY}
 
 
@@ -78,3 +83,89 @@ def test_no_two_jobs_of_a_pipeline_share_a_name(tiny_pipeline: Path) -> None:
     names = [job.name for job in plan(tiny_pipeline).jobs()]
     assert names[:3] == ["corpus", "base_model_corpus", "base_model"]
     assert len(set(names)) == len(names) == 12
+
+
+@pytest.fixture
+def other_memory(tmp_path: Path) -> Path:
+    """A memory of another tokenizer family."""
+    return tiny_model_folder(tmp_path, "llama")
+
+
+def test_a_student_from_another_memory_is_a_stage_of_its_own(
+    tiny_pipeline: Path, other_memory: Path
+) -> None:
+    before = plan(tiny_pipeline)
+    after = plan(tiny_pipeline, f"memory.from_memory.name={other_memory}")
+    assert changed_stages(before, after) == {"base_model", *STUDENT}
+    (student,), (source,) = after.students, after.other_memories
+    assert source.name == "other_memory"
+    assert student.inputs == {"memory": source.ref, "base_model": after.base_models[0].ref}
+    assert after.memory.inputs["student"] == student.ref
+    assert after.report.inputs["student"] == student.ref
+    assert source not in after.base_models, "its tokenizer is not compared with the others'"
+    names = [job.name for job in after.jobs()]
+    assert names[2:6] == ["base_model", "other_memory", "student", "tokens"]
+    assert len(set(names)) == len(names)
+    seen = set()
+    for job in after.jobs():
+        assert set(job.inputs.values()) <= seen
+        seen.add(job.ref)
+
+
+@pytest.mark.parametrize(
+    ("override", "stages"),
+    [
+        ("memory.from_memory.embeddings=random", STUDENT),
+        ("memory.from_memory.seed=1", STUDENT),
+        ("windows.length=60", AFTER_TOKENS),
+        ("training.beta=0.25", {"memory", *AFTER_MEMORY}),
+    ],
+)
+def test_what_decides_a_student_is_its_memory_its_tokenizer_and_its_settings(
+    tiny_pipeline: Path, other_memory: Path, override: str, stages: set[str]
+) -> None:
+    start = f"memory.from_memory.name={other_memory}"
+    before = plan(tiny_pipeline, start)
+    assert changed_stages(before, plan(tiny_pipeline, start, override)) == stages
+
+
+def test_a_memory_in_another_folder_makes_the_same_student(
+    tiny_pipeline: Path, other_memory: Path
+) -> None:
+    before = plan(tiny_pipeline, f"memory.from_memory.name={other_memory}")
+    moved = other_memory.rename(other_memory.parent / "moved")
+    assert changed_stages(before, plan(tiny_pipeline, f"memory.from_memory.name={moved}")) == set()
+
+
+def test_a_run_until_the_student_stops_there(tiny_pipeline: Path, other_memory: Path) -> None:
+    start = f"memory.from_memory.name={other_memory}"
+    stages = [job.ref.stage for job in plan(tiny_pipeline, start).until("student")]
+    assert stages == ["corpus", "corpus", "base_model", "base_model", "student"]
+    with pytest.raises(UserError, match=r"--until student: .*config\.memory\.from_memory"):
+        plan(tiny_pipeline).until("student")
+
+
+def test_a_folder_that_is_no_memory_is_refused_when_planning(
+    tiny_pipeline: Path, other_memory: Path
+) -> None:
+    start = f"memory.from_memory.name={other_memory}"
+    (other_memory / "tokenizer.json").unlink()
+    with pytest.raises(ModelFolderError, match="the tokenizer is missing"):
+        plan(tiny_pipeline, start)
+    (other_memory / "config.json").unlink()
+    with pytest.raises(ModelFolderError, match=r"config\.json is missing.*give a folder"):
+        plan(tiny_pipeline, start)
+    shutil.rmtree(other_memory)
+    with pytest.raises(ModelFolderError, match="no such folder; check the `name`"):
+        plan(tiny_pipeline, start)
+
+
+def test_a_comparison_starts_all_its_memories_from_the_same_student(
+    tiny_pipeline: Path, other_memory: Path
+) -> None:
+    start = f"memory.from_memory.name={other_memory}"
+    found = plan_comparison(load_config(tiny_pipeline, [start]))
+    (student,) = found.pipeline.students
+    made = [job for job in found.jobs() if job.ref.stage == "memory"]
+    assert len(made) > 1
+    assert {job.inputs["student"] for job in made} == {student.ref}

@@ -94,5 +94,5 @@ def test_pickled_weights_are_refused_with_the_way_to_convert_them(folder: Path) 
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelFolderError, match=r"absent: no such folder; check base_model\.name"):
+    with pytest.raises(ModelFolderError, match="absent: no such folder; check the `name`"):
         copy_model_folder(tmp_path / "absent", tmp_path)

@@ -5,6 +5,7 @@ import typer
 from flows.artifact_commands import artifacts_app
 from flows.compare_command import compare
 from flows.console import exit_on_mistake
+from flows.explain_command import explain
 from flows.generate_command import generate
 from flows.plan_command import plan
 from flows.run_command import run
@@ -20,6 +21,7 @@ app.command()(run)
 app.command()(plan)
 app.command()(compare)
 app.command()(generate)
+app.command()(explain)
 app.add_typer(artifacts_app, name="artifacts")
 
 

@@ -42,6 +42,21 @@ def built(result: Mapping[str, Any]) -> list[str]:
     return [stage["stage"] for stage in result["stages"] if not stage["reused"]]
 
 
+def check_explanation(explained: Mapping[str, Any], pipeline: Path) -> None:
+    """The neighbours shown carry the token, in texts of the corpus."""
+    lines = (pipeline.parent / "domain.jsonl").read_text(encoding="utf-8").splitlines()
+    sources = {record["id"]: record["text"] for record in map(json.loads, lines)}
+    assert explained["explained"]["p_mem"] == max(each["p_mem"] for each in explained["tokens"])
+    assert explained["k"] == 32
+    assert 1 <= len(explained["neighbours"]) <= min(3, explained["carriers"])
+    for neighbour in explained["neighbours"]:
+        source = sources[neighbour["document"]][: neighbour["character_offset"]]
+        assert source.endswith(neighbour["before"])
+        assert neighbour["token"] == explained["explained"]["text"]
+    shown = sum(neighbour["weight"] for neighbour in explained["neighbours"])
+    assert shown <= explained["explained"]["p_knn"] + 1e-9
+
+
 def test_a_pipeline_is_built_reused_changed_and_used(
     tiny_pipeline: Path, tmp_path: Path, prefect_environment: Mapping[str, str]
 ) -> None:
@@ -69,6 +84,12 @@ def test_a_pipeline_is_built_reused_changed_and_used(
     )
     assert both["base"]
     assert both["memory"]
+
+    explained = memdec_json(
+        "explain", tiny_pipeline, *store, "--prompt", "the court", "--top", "3",
+        env=prefect_environment,
+    )  # fmt: skip
+    check_explanation(explained, tiny_pipeline)
 
     forced = memdec_json(
         "run", tiny_pipeline, *store, "--until", "index", "--force", "index",

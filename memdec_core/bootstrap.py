@@ -5,6 +5,7 @@ clusters that are drawn with replacement. All intervals of a split use the same 
 interval of a ratio of two systems is paired. Shapes: N positions, C clusters, S resamples.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -81,22 +82,36 @@ def mean_interval(values_N: NDArray[np.float64], bootstrap: Bootstrap) -> Interv
     value = float(np.mean(values_N, dtype=np.float64))
     if len(bootstrap.starts_C) < 2:
         return Interval(value, float("nan"), float("nan"))
-    outside = (1 - bootstrap.confidence) / 2
-    low, high = np.quantile(resampled_means(values_N, bootstrap), [outside, 1 - outside])
+    return percentile_interval(value, resampled_means(values_N, bootstrap), bootstrap.confidence)
+
+
+def percentile_interval(
+    value: float, resampled_S: NDArray[np.float64], confidence: float
+) -> Interval:
+    """A value with the interval that holds this share of its resamples."""
+    outside = (1 - confidence) / 2
+    low, high = np.quantile(resampled_S, [outside, 1 - outside])
     return Interval(value, float(low), float(high))
 
 
 def resampled_means(values_N: NDArray[np.float64], bootstrap: Bootstrap) -> NDArray[np.float64]:
     """Mean per position of every resample, float64 (S,); a pure function of the arguments."""
     starts_C = bootstrap.starts_C
-    n_clusters = len(starts_C)
     sums_C = np.add.reduceat(values_N.astype(np.float64, copy=False), starts_C)
     counts_C = np.diff(starts_C, append=len(values_N))
+    return np.concatenate(
+        [
+            sums_C[draws_SC].sum(axis=1) / counts_C[draws_SC].sum(axis=1)
+            for draws_SC in cluster_draws(bootstrap)
+        ]
+    )
+
+
+def cluster_draws(bootstrap: Bootstrap) -> Iterator[NDArray[np.int64]]:
+    """The clusters of every resample, as many as there are: int64 (S, C), some at a time."""
+    n_clusters = len(bootstrap.starts_C)
     rng = np.random.default_rng(bootstrap.seed)
     rows = max(1, DRAWS_AT_ONCE // n_clusters)
-    means = []
     for done in range(0, bootstrap.samples, rows):
         size = (min(rows, bootstrap.samples - done), n_clusters)
-        draws_SC = rng.integers(n_clusters, size=size)
-        means.append(sums_C[draws_SC].sum(axis=1) / counts_C[draws_SC].sum(axis=1))
-    return np.concatenate(means)
+        yield rng.integers(n_clusters, size=size)

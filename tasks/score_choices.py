@@ -1,0 +1,69 @@
+"""choice_scores: the log-probability that a model gives the choices of downstream tasks.
+
+By token, so that a mixture of any weight, and every way of scoring labels, follows from them.
+"""
+
+import time
+
+import numpy as np
+from prefect import task
+from prefect.client.schemas.objects import State
+from pydantic import JsonValue
+
+from memdec_core.choice_scoring import choice_log_probs
+from memdec_core.downstream import METHODS, predict
+from memdec_core.downstream_config import DownstreamConfig
+from memdec_core.model_loading import load_tokenizer
+from storage.artifact_ref import ArtifactRef
+from storage.choice_parquet import write_choices
+from tasks.downstream_scores import settings_of
+from tasks.run_settings import RunSettings
+from tasks.score_model import batch_tokens, by_split, open_model
+from tasks.shard_run import ShardRun
+from tasks.stage_job import StageJob
+from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.task_inputs import choice_table, input_figures, list_tasks, read_inputs
+
+
+def score_shard(run: ShardRun) -> dict[str, JsonValue]:
+    """Score one task.
+
+    Args:
+        run: A shard named after its task; config section `downstream`; input model.
+
+    Returns:
+        Records, strings and prompts cut, the model's accuracy on the reported half, and how many
+        records were scored in a second.
+
+    Raises:
+        UserError: A file or a record cannot be used, or a choice does not fit the model.
+    """
+    config = DownstreamConfig.model_validate(run.job.config["downstream"])
+    lm = open_model(run, "model", config)
+    tokenizer = load_tokenizer(run.store.readers(run.job.inputs["model"])["all"].folder())
+    inputs = read_inputs(run, tokenizer, lm.context_length)
+    started = time.monotonic()
+    log_probs_RE = choice_log_probs(
+        lm,
+        inputs.prompts,
+        inputs.strings,
+        batch_tokens=batch_tokens(lm, run.settings),
+        on_progress=lambda fraction: run.report(fraction, run.shard),
+    )
+    seconds = time.monotonic() - started
+    table = choice_table(inputs, log_probs_RE[np.newaxis])
+    write_choices(run.writer.folder, table)
+    reported = settings_of(table)[0].half(tuning=False)
+    return input_figures(inputs) | {
+        **{
+            f"accuracy_{method}": float((predict(reported, method) == reported.label_R).mean())
+            for method in METHODS
+        },
+        "records_per_second": round(len(inputs.records) / seconds, 1),
+    }
+
+
+@task(**STAGE_TASK)
+def score_choices(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
+    """Scores the choices of downstream tasks with one model."""
+    return run_stage(job, settings, StageWork(score_shard, list_tasks, by_split))

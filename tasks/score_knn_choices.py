@@ -1,0 +1,76 @@
+"""choice_scores of kNN-LM: what p_kNN of a base's own datastore gives the choices.
+
+The neighbours' part alone, under every temperature tried, as `score_knn_lm` has it for text.
+"""
+
+import time
+
+import numpy as np
+from prefect import task
+from prefect.client.schemas.objects import State
+from pydantic import JsonValue
+
+from memdec_core.embeddings_config import EmbeddingsConfig
+from memdec_core.key_model import KeyModel
+from memdec_core.knn_choices import ChoiceSearch, knn_choice_log_probs
+from memdec_core.model_loading import context_length, load_model, load_tokenizer, resolve_device
+from storage.artifact_ref import ArtifactRef
+from storage.choice_parquet import write_choices
+from storage.embedding_zarr import EmbeddingReader
+from tasks.open_datastore import open_datastore
+from tasks.run_settings import RunSettings
+from tasks.score_knn_lm import MEMORY_SHARE, KnnKnobs
+from tasks.score_model import by_split
+from tasks.shard_run import ShardRun
+from tasks.stage_job import StageJob
+from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.task_inputs import choice_table, input_figures, list_tasks, read_inputs
+
+
+def score_shard(run: ShardRun) -> dict[str, JsonValue]:
+    """Score one task.
+
+    Args:
+        run: A shard named after its task; config sections `downstream`, `knn_lm` and `embeddings`;
+            inputs model (the base), its embeddings and its index.
+
+    Returns:
+        Records, strings and prompts cut, the share of the choices' tokens that follow a neighbour,
+        and how many records were scored in a second.
+
+    Raises:
+        UserError: A file or a record cannot be used, or a prompt does not fit model or memory.
+    """
+    knobs = KnnKnobs.model_validate(run.job.config["knn_lm"])
+    base = run.store.readers(run.job.inputs["model"])["all"].folder()
+    model = load_model(base, resolve_device(run.settings.device))
+    inputs = read_inputs(run, load_tokenizer(base), context_length(model.config))
+    embedding = EmbeddingsConfig.model_validate(run.job.config["embeddings"])
+    embeddings = EmbeddingReader(run.store.readers(run.job.inputs["embeddings"]), "train")
+    search = ChoiceSearch(
+        KeyModel(model, embedding.compute_dtype),
+        open_datastore(run.store.readers(run.job.inputs["index"])["all"], embeddings),
+        embeddings.next_tokens(),
+        knobs.k,
+        int(run.settings.memory_gb * 1e9 * MEMORY_SHARE),
+    )
+    started = time.monotonic()
+    log_probs_GRE = knn_choice_log_probs(
+        search,
+        inputs.prompts,
+        inputs.strings,
+        knobs.taus,
+        on_progress=lambda fraction: run.report(fraction, run.shard),
+    )
+    seconds = time.monotonic() - started
+    write_choices(run.writer.folder, choice_table(inputs, log_probs_GRE))
+    return input_figures(inputs) | {
+        "found": float(np.isfinite(log_probs_GRE).any(axis=0).mean()),
+        "records_per_second": round(len(inputs.records) / seconds, 1),
+    }
+
+
+@task(**STAGE_TASK)
+def score_knn_choices(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
+    """Scores the choices of downstream tasks with a datastore."""
+    return run_stage(job, settings, StageWork(score_shard, list_tasks, by_split))

@@ -15,7 +15,9 @@ from memdec_core.training_state import CurvePoint
 
 _COLOURS = {"loss": "#1f4e79", "kl": "#c55a11", "ce": "#548235"}
 _NAMES = {"loss": "loss", "kl": "KL(p_kNN ‖ p_mem)", "ce": "cross-entropy"}
-_SERIES_COLOURS = ("#1f4e79", "#c55a11", "#548235", "#7f3f98", "#a61c3c", "#5f5f5f")
+SERIES_COLOURS = ("#1f4e79", "#c55a11", "#548235", "#7f3f98", "#a61c3c", "#5f5f5f")
+LINE_STYLES = ("-", "--", ":")
+"""For what goes on after the last colour."""
 
 
 def loss_curves_png(curve: Sequence[CurvePoint], best_step: int | None = None) -> bytes:
@@ -25,7 +27,7 @@ def loss_curves_png(curve: Sequence[CurvePoint], best_step: int | None = None) -
         curve: Points of `train` and `valid`; KL is drawn where it was measured.
         best_step: Step of the weights that were kept, marked.
     """
-    figure, axes = _new_figure()
+    figure, axes = new_figure()
     measured = ["loss", "kl", "ce"] if any(p.kl is not None for p in curve) else ["loss"]
     for name in measured:
         for split in ("train", "valid"):
@@ -46,25 +48,26 @@ def loss_curves_png(curve: Sequence[CurvePoint], best_step: int | None = None) -
             )
     if best_step is not None:
         axes.axvline(best_step, color="#5f5f5f", linewidth=0.9, linestyle=":", label="kept weights")
-    return _finish(figure, axes, "optimiser steps", "nats per token")
+    return finish_figure(figure, axes, "optimiser steps", "nats per token")
 
 
 def alpha_curve_png(perplexity: Mapping[str, Mapping[float, float]]) -> bytes:
-    """Validation perplexity by α, one line per base model, each minimum marked.
+    """Validation perplexity by α, one line per base model or per system, each minimum marked.
 
     Args:
-        perplexity: By name of the base model: perplexity by α.
+        perplexity: By name of the line: perplexity by α.
     """
-    figure, axes = _new_figure()
+    figure, axes = new_figure()
     for index, (name, by_alpha) in enumerate(perplexity.items()):
-        colour = _SERIES_COLOURS[index % len(_SERIES_COLOURS)]
+        colour = SERIES_COLOURS[index % len(SERIES_COLOURS)]
         alphas = sorted(by_alpha)
         best = min(alphas, key=lambda alpha: by_alpha[alpha])
         label = f"{name}: α = {best:g}, perplexity {by_alpha[best]:.2f}"
         values = [by_alpha[alpha] for alpha in alphas]
-        axes.plot(alphas, values, color=colour, linewidth=1.6, label=label)
+        style = LINE_STYLES[index // len(SERIES_COLOURS) % len(LINE_STYLES)]
+        axes.plot(alphas, values, style, color=colour, linewidth=1.6, label=label)
         axes.plot([best], [by_alpha[best]], color=colour, marker="o", markersize=6)
-    return _finish(figure, axes, "α (weight of the memory)", "perplexity, validation")
+    return finish_figure(figure, axes, "α (weight of the memory)", "perplexity, validation")
 
 
 def systems_png(perplexity: Mapping[str, Mapping[str, float]]) -> bytes:
@@ -73,28 +76,41 @@ def systems_png(perplexity: Mapping[str, Mapping[str, float]]) -> bytes:
     Args:
         perplexity: By name of the base model: perplexity by system.
     """
-    figure, axes = _new_figure()
+    figure, axes = new_figure()
     systems = list(dict.fromkeys(name for values in perplexity.values() for name in values))
     height = 0.8 / len(perplexity)
     for index, (base, values) in enumerate(perplexity.items()):
         places = [systems.index(name) + index * height for name in values]
-        colour = _SERIES_COLOURS[index % len(_SERIES_COLOURS)]
+        colour = SERIES_COLOURS[index % len(SERIES_COLOURS)]
         bars = axes.barh(places, list(values.values()), height, color=colour, label=base)
         axes.bar_label(bars, fmt="%.2f", padding=3, fontsize=7)
     axes.set_yticks([place + 0.4 - height / 2 for place in range(len(systems))], systems)
     axes.invert_yaxis()
     axes.margins(x=0.12)
-    return _finish(figure, axes, "perplexity (lower is better)", "")
+    return finish_figure(figure, axes, "perplexity (lower is better)", "")
 
 
-def _new_figure() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(7.2, 4.2), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+def new_figure() -> tuple[Figure, Axes]:
+    """An empty figure of the size all pictures share, and its axes."""
+    figure = empty_figure()
     return figure, figure.add_subplot()
 
 
-def _finish(figure: Figure, axes: Axes, x_label: str, y_label: str) -> bytes:
+def empty_figure(height: float = 4.2) -> Figure:
+    """A figure without axes; its height in inches."""
+    figure = Figure(figsize=(7.2, height), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def finish_figure(figure: Figure, axes: Axes, x_label: str, y_label: str) -> bytes:
     """Labels, light grid, legend; PNG without dates or versions in its metadata."""
+    finish_axes(axes, x_label, y_label)
+    return png_of(figure)
+
+
+def finish_axes(axes: Axes, x_label: str, y_label: str) -> None:
+    """Labels, light grid, legend where something is named."""
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.grid(color="#d9d9d9", linewidth=0.6)
@@ -102,6 +118,10 @@ def _finish(figure: Figure, axes: Axes, x_label: str, y_label: str) -> bytes:
     axes.spines[["top", "right"]].set_visible(False)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=8)
+
+
+def png_of(figure: Figure) -> bytes:
+    """A figure as a PNG without dates or versions in its metadata."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

@@ -55,6 +55,11 @@ layers: $(INSTALLED) ## Which folder may import which
 pytest: $(INSTALLED) ## The tests alone, two at a time
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest --numprocesses 2 --dist worksteal --durations 15
 
+.PHONY: test-lm-eval
+test-lm-eval: $(INSTALLED) ## The adapter to lm-evaluation-harness, which is installed for it (350 MB)
+	$(BIN)/pip install --quiet --constraint requirements.lock --editable '.[lm-eval]'
+	$(BIN)/pytest tests/tasks/test_lm_eval_model.py
+
 .PHONY: bench
 bench: $(INSTALLED) ## Speed and memory of every stage against a plain reference
 	$(BIN)/python -m tests.benchmarks

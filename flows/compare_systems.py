@@ -13,6 +13,7 @@ from flows.stage_runner import StageRunner, StageTask
 from storage.pins import pin
 from storage.refs import record_run
 from tasks.adapt_base_model import adapt_base_model
+from tasks.audit_memorisation import audit_memorisation
 from tasks.build_base_model import build_base_model
 from tasks.build_corpus import build_corpus
 from tasks.build_embeddings import build_embeddings
@@ -21,7 +22,10 @@ from tasks.build_targets import build_targets
 from tasks.build_tokens import build_tokens
 from tasks.compare_scores import compare_scores
 from tasks.evaluation_rows import evaluation_rows
+from tasks.measure_latency import measure_latency
 from tasks.run_settings import RunSettings
+from tasks.score_choices import score_choices
+from tasks.score_knn_choices import score_knn_choices
 from tasks.score_knn_lm import score_knn_lm
 from tasks.score_model import score_model
 from tasks.score_retrieval import score_retrieval
@@ -30,11 +34,15 @@ from tasks.train_memory import train_memory
 
 
 def task_of(job: StageJob) -> StageTask:
-    """The task that does a job; scores come about in three ways."""
-    if job.ref.stage == "scores":
-        ways = {"knn_lm": score_knn_lm, "retrieval": score_retrieval}
-        return next((ways[name] for name in ways if name in job.config), score_model)
-    return _TASKS[job.ref.stage]
+    """The task that does a job; a section of a scoring job says how it is scored."""
+    ways = _SCORED_BY.get(job.ref.stage, {})
+    return next((ways[name] for name in ways if name in job.config), _TASKS[job.ref.stage])
+
+
+_SCORED_BY: dict[str, dict[str, StageTask]] = {
+    "scores": {"knn_lm": score_knn_lm, "retrieval": score_retrieval},
+    "choice_scores": {"knn_lm": score_knn_choices},
+}
 
 
 _TASKS: dict[str, StageTask] = {
@@ -46,6 +54,10 @@ _TASKS: dict[str, StageTask] = {
     "targets": build_targets,
     "memory": train_memory,
     "adapted_model": adapt_base_model,
+    "scores": score_model,
+    "choice_scores": score_choices,
+    "latency": measure_latency,
+    "memorisation_audit": audit_memorisation,
     "comparison": compare_scores,
 }
 

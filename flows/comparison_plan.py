@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from flows.pipeline_config import PipelineConfig
 from flows.plan import Plan, plan_pipeline
 from flows.planned_jobs import Config, Inputs, PlannedJobs, section
+from flows.planned_measures import plan_measures
 from memdec_core.adaptation_config import DaptConfig, LoraConfig
 from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.corpus_config import CorpusConfig
@@ -73,6 +74,9 @@ class _Planner:
         inputs = {"tokens": self._tokens} | systems
         for name, corpus in comparison.elsewhere.items():
             inputs |= self._elsewhere(name, corpus, systems)
+        inputs |= plan_measures(self._jobs, self._config, self._pipeline, systems, self._knn_lm)
+        inputs |= {"evaluation": self._pipeline.evaluation.ref}
+        inputs |= {"targets": self._pipeline.targets.ref}
         unread = {"bases", "fidelity_rows"}
         sections = section("evaluation", self._config.evaluation, without=unread)
         self._jobs.add("comparison", sections | self._jobs.windows | self._knn_lm, inputs)

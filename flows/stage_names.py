@@ -17,8 +17,10 @@ StageName = Literal[
 ]
 """Stages of a pipeline, in order; `student` is one only where a memory changes its tokenizer."""
 
-ComparedStage = Literal["adapted_model", "comparison"]
-"""Stages that only a comparison has."""
+ComparedStage = Literal[
+    "adapted_model", "choice_scores", "latency", "memorisation_audit", "comparison", "domains"
+]
+"""Stages that only a comparison has, and the one that joins several."""
 
 FORMAT_VERSIONS: dict[StageName | ComparedStage, int] = {
     "corpus": 2,
@@ -31,8 +33,12 @@ FORMAT_VERSIONS: dict[StageName | ComparedStage, int] = {
     "memory": 1,
     "adapted_model": 1,
     "scores": 1,
+    "choice_scores": 1,
+    "latency": 1,
+    "memorisation_audit": 1,
     "evaluation": 2,
     "report": 1,
     "comparison": 2,
+    "domains": 1,
 }
 """Raised when a stage's output for the same configuration and inputs changes."""

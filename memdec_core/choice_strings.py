@@ -104,9 +104,9 @@ def prompt_room(strings: ChoiceStrings, context_tokens: int, model_context: int 
     room = context - strings.longest
     if room < 1:
         raise UserError(
-            f"config.downstream: a choice of {strings.longest} tokens leaves no room for a prompt "
-            f"in a context of {context}: use a model that reads more, a larger "
-            "config.downstream.context_tokens, or shorter verbalizers"
+            f"config.comparison.downstream: a choice of {strings.longest} tokens leaves no "
+            f"room for a prompt in a context of {context}: use a model that reads more, a larger "
+            "config.comparison.downstream.context_tokens, or shorter verbalizers"
         )
     return room
 

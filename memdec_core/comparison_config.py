@@ -1,12 +1,15 @@
 """What a memory is compared with, beside its base models."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from memdec_core.adaptation_config import DaptConfig, LoraConfig
+from memdec_core.audit_config import AuditConfig
 from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.corpus_config import CorpusConfig
+from memdec_core.downstream_config import DownstreamConfig, TaskName
+from memdec_core.latency_config import LatencyConfig
 from memdec_core.retrieval_config import RetrievalConfig
 
 Baseline = Literal["knn_lm", "rag", "dapt", "lora", "dapt_small"]
@@ -60,9 +63,25 @@ class ComparisonConfig(BaseModel):
         "was tuned on the domain: what did it lose there? In-context retrieval is left out.",
     )
 
+    downstream: DownstreamConfig | None = Field(
+        None,
+        description="Labelled data sets to classify zero-shot with every system but retrieval.",
+    )
+    latency: LatencyConfig | None = Field(
+        default_factory=LatencyConfig,
+        description="How the time of a generated token is measured; null leaves it out.",
+    )
+    audit: AuditConfig | None = Field(
+        default_factory=AuditConfig,
+        description="How text that was learnt by heart is looked for; null leaves it out.",
+    )
+
     @model_validator(mode="after")
     def _other_names_than_splits(self) -> Self:
-        for name in ("train", "valid", "test"):
+        for name in ("train", "valid", "test", "average", *get_args(TaskName)):
             if name in self.elsewhere:
-                raise ValueError(f"`elsewhere` calls a corpus `{name}`, which is a split's name")
+                raise ValueError(
+                    f"`elsewhere` calls a corpus `{name}`, which is a split's or a task's name; "
+                    "choose another"
+                )
         return self

@@ -31,11 +31,14 @@ class ResultRow(NamedTuple):
     """One measured number.
 
     Attributes:
-        system: `base`, `memory` (the base with the memory), `memory_alone`, or a baseline.
+        system: `base`, `memory` (the base with the memory), `memory_alone`, a baseline, or
+            `targets`.
         base: Name of the base model; None where the number does not depend on one.
-        split: `valid`, `test`, or the name of another corpus, whose test split was scored.
+        split: `valid`, `test`, `train`, the name of another corpus, whose test split was scored,
+            or a downstream task.
         metric: `perplexity`, `perplexity_ratio` (to the base's; below 1 is better), `alpha`,
-            `lambda`, `tau`, `kl` (nats), `total_variation` or `top1_agreement`.
+            `lambda`, `tau`, `beta`, `kl` (nats), `total_variation` or `top1_agreement`; those of
+            `downstream_table`, `memorisation` and `reliability`.
         value: The number.
         ci_low: Lower end of its confidence interval; None where there is none.
         ci_high: Upper end.

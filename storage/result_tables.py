@@ -12,7 +12,7 @@ from storage.shard_files import ShardReader
 RESULTS = "results.parquet"
 ALPHA_CURVE = "alpha_curve.parquet"
 
-_RESULT_COLUMNS = {
+RESULT_COLUMNS: dict[str, type[pl.DataType]] = {
     "system": pl.String,
     "base": pl.String,
     "split": pl.String,
@@ -29,7 +29,7 @@ Row = Mapping[str, str | float | int | None]
 
 def write_results(folder: Path, rows: Sequence[Row]) -> None:
     """Write results.parquet: system, base, split, metric, value, ci_low, ci_high, n."""
-    pl.DataFrame(list(rows), schema=_RESULT_COLUMNS, orient="row").write_parquet(folder / RESULTS)
+    pl.DataFrame(list(rows), schema=RESULT_COLUMNS, orient="row").write_parquet(folder / RESULTS)
 
 
 def read_results(reader: ShardReader) -> list[dict[str, JsonValue]]:

@@ -100,7 +100,7 @@ def _layout(task: str, row: TaskRow, place: str) -> Layout:
     raise SourceError(
         f"{place}: a record of {task} has the columns {expected}; this one has "
         f"{', '.join(map(str, row))}; rename them, or name the right file in "
-        f"config.downstream.tasks.{task}"
+        f"config.comparison.downstream.tasks.{task}"
     )
 
 

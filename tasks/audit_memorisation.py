@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from prefect import task
 from prefect.client.schemas.objects import State
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import BaseModel, JsonValue
 
+from memdec_core.alpha_search import search_alpha
 from memdec_core.audit_config import AuditConfig
 from memdec_core.errors import UserError
 from memdec_core.language_model import LanguageModel, TransformerLM
@@ -17,7 +18,7 @@ from memdec_core.memorisation import draw_spans, verbatim_rows, verbatim_runs
 from memdec_core.mixture import MixtureLM
 from memdec_core.model_loading import load_tokenizer
 from memdec_core.scoring_config import ScoringConfig
-from memdec_core.system_comparison import ResultRow
+from memdec_core.system_comparison import TUNING_SPLIT, ResultRow
 from storage.artifact_ref import ArtifactRef
 from storage.example_parquet import write_examples
 from storage.result_tables import write_results
@@ -25,6 +26,7 @@ from storage.token_shards import TokenReader
 from tasks.base_names import name_bases
 from tasks.run_settings import RunSettings
 from tasks.score_model import batch_tokens, open_model
+from tasks.scored_systems import only_scores
 from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
 from tasks.stage_run import STAGE_TASK, StageWork, run_stage
@@ -38,18 +40,19 @@ DISTRIBUTIONS = 5
 """Whole distributions per token in memory at a time: two models', the mixture, temporaries."""
 
 
-class MixtureKnobs(BaseModel):
-    """How the memory is put beside the base."""
+class AlphaGrid(BaseModel):
+    """Weights of the memory to try, as in the section `evaluation`."""
 
-    alpha: float = Field(ge=0, le=1)
+    alphas: tuple[float, ...]
+    refine_alpha: bool
 
 
 def audit_shard(run: ShardRun) -> dict[str, JsonValue]:
     """Count what base, memory and the two together reproduce; write the table and examples.
 
     Args:
-        run: Shard `all`; config sections `audit`, `mixture` and, unless float32 will do,
-            `scoring`; inputs tokens, memory and base.
+        run: Shard `all`; config sections `audit`, `scoring` and `alpha`; inputs tokens, memory,
+            base, and the scores of both, memory_scores and base_scores, which α is tuned with.
 
     Returns:
         By split: spans, and the figures of each system.
@@ -103,14 +106,20 @@ def _report(run: ShardRun, note: str, done: int, parts: int, fraction: float) ->
 
 def _systems(run: ShardRun, config: AuditConfig) -> tuple[dict[str, LanguageModel], int]:
     """The systems by name, and the most tokens of a batch."""
-    scoring = ScoringConfig.model_validate(run.job.config.get("scoring", {}))
+    scoring = ScoringConfig.model_validate(run.job.config["scoring"])
     base, memory = (open_model(run, role, scoring) for role in ("base", "memory"))
     for role, lm in (("base", base), ("memory", memory)):
         _check_length(role, lm, config)
-    alpha = MixtureKnobs.model_validate(run.job.config["mixture"]).alpha
-    joint = MixtureLM(base, memory, alpha)
+    joint = MixtureLM(base, memory, _tuned_alpha(run))
     most_tokens = min(_fitting_tokens(lm, run.settings) for lm in (base, memory))
     return {"base": base, "memory_alone": memory, "memory": joint}, most_tokens
+
+
+def _tuned_alpha(run: ShardRun) -> float:
+    """The weight that does best on validation, as in the comparison's table."""
+    grid = AlphaGrid.model_validate(run.job.config["alpha"])
+    base, memory = (only_scores(run, f"{role}_scores")[TUNING_SPLIT] for role in ("base", "memory"))
+    return search_alpha(base, memory, grid.alphas, refine=grid.refine_alpha).alpha
 
 
 def _draw(run: ShardRun, config: AuditConfig) -> dict[str, tuple[TokenReader, NDArray[np.int64]]]:
@@ -125,8 +134,8 @@ def _draw(run: ShardRun, config: AuditConfig) -> dict[str, tuple[TokenReader, ND
                 drawn[split] = tokens, starts_S
     if AUDITED not in drawn:
         raise UserError(
-            f"audit: no document of the {AUDITED} split has the {config.span_tokens} tokens of a "
-            "span; lower audit.prompt_tokens or audit.continuation_tokens"
+            f"config.comparison.audit: no document of the {AUDITED} split has the "
+            f"{config.span_tokens} tokens of a span; lower its prompt_tokens or continuation_tokens"
         )
     return drawn
 
@@ -135,8 +144,8 @@ def _check_length(role: str, lm: TransformerLM, config: AuditConfig) -> None:
     limit, needed = lm.context_length, config.span_tokens - 1
     if limit is not None and needed > limit:
         raise UserError(
-            f"audit: a span of {config.span_tokens} tokens does not fit the {role}, which reads "
-            f"at most {limit}; lower audit.prompt_tokens or audit.continuation_tokens"
+            f"config.comparison.audit: a span of {config.span_tokens} tokens does not fit the "
+            f"{role}, which reads at most {limit}; lower its prompt_tokens or continuation_tokens"
         )
 
 

@@ -8,10 +8,10 @@ from prefect import task
 from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
+from memdec_core.alpha_search import AlphaCurve
 from memdec_core.bootstrap import Bootstrap
 from memdec_core.errors import UserError
 from memdec_core.evaluation_config import EvaluationConfig
-from memdec_core.plots import systems_png
 from memdec_core.system_comparison import (
     AlphaGrid,
     Bootstraps,
@@ -23,8 +23,9 @@ from memdec_core.system_comparison import (
     system_rows,
 )
 from storage.artifact_ref import ArtifactRef
-from storage.result_tables import write_results
-from tasks.comparison_page import comparison_page, perplexities, reported_split
+from tasks.compared_measures import compared_measures
+from tasks.comparison_files import write_comparison
+from tasks.comparison_tables import perplexities, reported_split
 from tasks.evaluated_splits import bootstrap_of, open_splits
 from tasks.run_settings import RunSettings
 from tasks.score_knn_lm import KnnKnobs
@@ -32,6 +33,7 @@ from tasks.scored_systems import all_scores, only_scores, scored_bases
 from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
 from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.target_rows import fidelity_of, reliability_of, target_rows
 
 ADAPTED = ("rag", "dapt", "lora")
 """Systems that stand in the base's place; the others are mixed with it."""
@@ -40,13 +42,15 @@ ELSEWHERE_SPLIT = "test"
 
 
 def compare_shard(run: ShardRun) -> dict[str, JsonValue]:
-    """Tune what is to be tuned on validation; write the table, the page and the picture.
+    """Tune what is to be tuned on validation; write the tables, the page and the pictures.
 
     Args:
         run: Shard `all`; config sections `evaluation`, `knn_lm` and `windows`; inputs tokens, and
             scores by role: base_0, base_1, …; of each base knn_lm_0, rag_0, dapt_0, lora_0, …;
             parts to mix with every base: memory, memory_beta_1, …, dapt_small; and, for another
             corpus called general, general:tokens and scores general:base_0, general:memory, ….
+            The pipeline's evaluation and targets, where they are given, say how far both can be
+            trusted. What `compared_measures` reads is optional too.
 
     Returns:
         Perplexities by base and system.
@@ -61,20 +65,24 @@ def compare_shard(run: ShardRun) -> dict[str, JsonValue]:
     }
     elsewhere = _corpora_elsewhere(run, config)
     rows: list[ResultRow] = []
-    for number, name in scored_bases(run).items():
+    curves: dict[str, dict[str, AlphaCurve]] = {}
+    names = scored_bases(run)
+    for number, name in names.items():
+        curves[name] = {}
         for system in _systems(run, number, name, bootstraps, config):
             rows += system.rows
+            if system.curve is not None:
+                curves[name][system.name] = system.curve
             for corpus, bootstrap in elsewhere.items():
                 rows += _rows_elsewhere(run, number, name, system, corpus, bootstrap)
-    table = [row._asdict() for row in rows]
-    folder = run.writer.folder
-    write_results(folder, table)
-    by_base = perplexities(table)
-    (folder / "systems.png").write_bytes(systems_png(by_base))
-    (folder / "report.md").write_text(comparison_page(table, "systems.png"), encoding="utf-8")
+    reliability = reliability_of(run)
+    rows += target_rows(run, reliability)
+    measures = compared_measures(run, names, config)
+    table = [*(row._asdict() for row in rows), *fidelity_of(run), *measures.rows]
+    write_comparison(run.writer.folder, table, curves, reliability, measures)
     return {
         f"{base} {system}": value
-        for base, systems in by_base.items()
+        for base, systems in perplexities(table).items()
         for system, value in systems.items()
     } | {"split": reported_split(table)}
 
@@ -88,6 +96,7 @@ class _System(NamedTuple):
         rows: On the domain.
         setting: Which of its scores count.
         weight: Of these in the mixture with the base; 1 where it stands in the base's place.
+        curve: What the weight was read from, of a mixture with one setting.
     """
 
     name: str
@@ -95,6 +104,7 @@ class _System(NamedTuple):
     rows: list[ResultRow]
     setting: int = 0
     weight: float = 1.0
+    curve: AlphaCurve | None = None
 
 
 def _systems(
@@ -115,10 +125,10 @@ def _systems(
             scores = only_scores(run, role)
             yield _System(system, role, system_rows(system, name, scores, base, bootstraps))
     for part in sorted(inputs):
-        if part == "dapt_small" or re.fullmatch(r"memory(_beta_.+)?", part):
+        if part == "dapt_small" or re.fullmatch(r"memory(_.+)?", part):
             scores = only_scores(run, part)
             rows, curve = mixture_rows(part, name, base, scores, bootstraps, grid)
-            yield _System(part, part, rows, weight=curve.alpha)
+            yield _System(part, part, rows, weight=curve.alpha, curve=curve)
 
 
 def _corpora_elsewhere(run: ShardRun, config: EvaluationConfig) -> dict[str, Bootstrap]:

@@ -1,137 +1,131 @@
-"""The comparison's page: systems by base in the paper's layout, as Markdown."""
+"""The comparison's page, as Markdown: the answer in words, tables, plots."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-from pydantic import JsonValue
+from collections.abc import Sequence
 
 from memdec_core.system_comparison import TUNING_SPLIT
-from tasks.report_tables import Rows, bases_of, by_key, interval, markdown_row, readable
+from tasks.comparison_summary import summary
+from tasks.comparison_tables import (
+    corpora_elsewhere,
+    markdown_table,
+    reported_split,
+    systems_by_base,
+    tuned,
+)
+from tasks.loss_ablation import ablation
+from tasks.paper_page import paper_sections
+from tasks.report_tables import MEASURES, Rows, bases_of, by_key, interval, markdown_row
 
-REPORTED = "test"
-LABELS = {
-    "base": "base",
-    "rag": "in-context retrieval",
-    "knn_lm": "kNN-LM",
-    "lora": "LoRA",
-    "dapt": "DAPT",
-    "dapt_small": "+ DAPT of the student",
-    "memory": "+ memory",
-    "memory_beta_0": "+ memory, cross-entropy only",
-    "memory_beta_1": "+ memory, KL only",
-}
-"""In the order of the paper's table."""
-
-KNOBS = {"alpha": "α", "lambda": "λ", "tau": "τ"}
+SYSTEMS, ABLATION, RELIABILITY = "systems.png", "ablation.png", "reliability.png"
 NOTE = (
     "Perplexity per token and its confidence interval over resampled documents, on exactly the "
     "same tokens for every system. Weights and temperatures were tuned on the validation split."
 )
 RATIO_NOTE = "Below 1 is better than the base. Paired: both systems on the same resamples."
+ABLATION_NOTE = (
+    "Perplexity of base and memory by β, the share of KL in the memory's loss: 0 is cross-entropy "
+    "only, 1 is KL only."
+)
+RELIABILITY_NOTE = (
+    "A probability is reliable if, of the tokens that p_kNN gives p, a share p does follow. The "
+    "calibration error is the probability per position by which the targets miss that."
+)
+CHECKED = {
+    ("memory_alone", metric): f"memory against p_kNN: {label}" for metric, label in MEASURES.items()
+} | {
+    ("targets", "kept_mass"): "probability on the tokens that the targets keep",
+    ("targets", "coverage"): "share of positions whose next token is among them",
+    ("targets", "calibration_error"): "calibration error of the targets",
+}
+Section = Sequence[str]
 
 
-def comparison_page(rows: Rows, picture: str) -> str:
-    """One page that a person can read.
+def comparison_page(
+    rows: Rows, pictures: Sequence[str], further_sections: Sequence[Section] = ()
+) -> str:
+    """One page that a person can read; parts whose data are missing are left out.
 
     Args:
-        rows: The comparison's rows.
-        picture: File name of the plot beside the page.
+        rows: The comparison's rows; those of other measurements may be among them.
+        pictures: File names beside the page: systems.png, ablation.png, reliability.png and
+            those of `alpha_picture`.
+        further_sections: Lines of Markdown of other measurements, shown before the paper's.
     """
     split = reported_split(rows)
-    sections = [
+    sections: list[Section] = [
         ["# The memory and what one would do without it", "", NOTE],
-        [f"## Perplexity, {split}", "", *_table(systems_by_base(rows, "perplexity", split))],
-        [f"![Perplexity by system and base]({picture})"],
-        [f"## Ratio to the base, {split}", "", RATIO_NOTE],
-        [*_table(systems_by_base(rows, "perplexity_ratio", split))],
-        *[_elsewhere(rows, corpus) for corpus in _corpora_elsewhere(rows)],
-        ["## What was tuned", "", *_table(_tuned(rows))],
+        ["## In short", "", *summary(rows)],
+        [
+            f"## Perplexity, {split}",
+            "",
+            *markdown_table(systems_by_base(rows, "perplexity", split)),
+        ],
+        _picture("Perplexity by system and base", SYSTEMS, pictures),
+        [f"## Ratio to the base, {split}", "", RATIO_NOTE, "", *_ratios(rows, split)],
+        *[
+            [f"## Ratio to the base on another corpus: {corpus}", "", *_ratios(rows, corpus)]
+            for corpus in corpora_elsewhere(rows)
+        ],
+        *_ablation(rows, pictures),
+        ["## What was tuned", "", *markdown_table(tuned(rows))],
+        *[
+            _picture(f"Validation perplexity over α on {base}", alpha_picture(place), pictures)
+            for place, base in enumerate(bases_of(rows))
+        ],
+        *_trust(rows, pictures),
+        *further_sections,
+        *paper_sections(rows),
     ]
-    return "\n\n".join("\n".join(section) for section in sections) + "\n"
+    return join_sections(sections)
 
 
-def systems_by_base(rows: Rows, metric: str, split: str) -> Iterator[dict[str, str]]:
-    """A metric on a split or another corpus: one line per system, one column per base."""
-    table = by_key(rows)
-    for system in systems_of(rows):
-        cells = {base: table.get((system, base, split, metric)) for base in bases_of(rows)}
-        if any(cells.values()):
-            shown = {base: "" if row is None else interval(row) for base, row in cells.items()}
-            yield {"system": label_of(system), **shown}
+def join_sections(sections: Sequence[Section]) -> str:
+    """A page of the sections that have any line."""
+    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
 
 
-def perplexities(rows: Rows) -> dict[str, dict[str, float]]:
-    """The reported perplexity by base and system, in the order of the page."""
-    split, table = reported_split(rows), by_key(rows)
-    found: dict[str, dict[str, float]] = {}
-    for base in bases_of(rows):
-        for system in systems_of(rows):
-            row = table.get((system, base, split, "perplexity"))
-            if row is not None:
-                value = row["value"]
-                assert isinstance(value, float)
-                found.setdefault(base, {})[label_of(system)] = value
-    return found
+def alpha_picture(place: int) -> str:
+    """File name of the α curves on a base, by its place among the bases."""
+    return f"alpha_curves_{place}.png"
 
 
-def reported_split(rows: Rows) -> str:
-    """The split that nothing was tuned on, where there is one."""
-    return REPORTED if any(row["split"] == REPORTED for row in rows) else TUNING_SPLIT
+def _ratios(rows: Rows, corpus: str) -> list[str]:
+    """What the systems gain (ratio below 1) or lose on a split or a corpus, tuned as they are."""
+    return [*markdown_table(systems_by_base(rows, "perplexity_ratio", corpus))]
 
 
-def systems_of(rows: Rows) -> list[str]:
-    """The systems in the order of the paper's table."""
-    present = list(dict.fromkeys(str(row["system"]) for row in rows))
-    return sorted(present, key=lambda system: (_rank(system), system))
-
-
-def label_of(system: str) -> str:
-    """What the page calls a system."""
-    prefix = "memory_beta_"
-    if system.startswith(prefix) and system not in LABELS:
-        return f"+ memory, β = {system.removeprefix(prefix)}"
-    return LABELS[system]
-
-
-def _rank(system: str) -> int:
-    order: Sequence[str] = list(LABELS)
-    return order.index(system) if system in order else len(order)
-
-
-def _corpora_elsewhere(rows: Rows) -> list[str]:
-    """Corpora beside the domain, on which nothing was tuned."""
-    names = dict.fromkeys(str(row["split"]) for row in rows)
-    return [name for name in names if name not in (TUNING_SPLIT, REPORTED)]
-
-
-def _elsewhere(rows: Rows, corpus: str) -> list[str]:
-    """What the systems lose (ratio above 1) or gain on another corpus, tuned as they are."""
+def _ablation(rows: Rows, pictures: Sequence[str]) -> list[Section]:
+    """Perplexity by β, where there are several."""
+    by_base = ablation(rows)
+    if not by_base:
+        return []
+    betas = sorted({beta for points in by_base.values() for beta in points})
+    lines = [
+        {"β": f"{beta:g}"} | {base: interval(points[beta]) for base, points in by_base.items()}
+        for beta in betas
+    ]
     return [
-        f"## Ratio to the base on another corpus: {corpus}",
-        "",
-        *_table(systems_by_base(rows, "perplexity_ratio", corpus)),
+        ["## The memory's two losses", "", ABLATION_NOTE, "", *markdown_table(lines)],
+        _picture("Perplexity over β", ABLATION, pictures),
     ]
 
 
-def _tuned(rows: Rows) -> Iterator[dict[str, str]]:
-    """What was tuned: one line per system, one column per base."""
+def _trust(rows: Rows, pictures: Sequence[str]) -> list[Section]:
+    """How close the memory is to its targets, and the targets to what follows."""
     table = by_key(rows)
-    for system in systems_of(rows):
-        cells = {base: _knobs_of(table, system, base) for base in bases_of(rows)}
-        if any(cells.values()):
-            yield {"system": label_of(system), **cells}
+    found = {
+        label: table[system, None, TUNING_SPLIT, metric]
+        for (system, metric), label in CHECKED.items()
+        if (system, None, TUNING_SPLIT, metric) in table
+    }
+    if not found:
+        return []
+    lines = [markdown_row("checked on validation", "value", "positions"), "| --- | --: | --: |"]
+    lines += [markdown_row(label, interval(row), f"{row['n']:,}") for label, row in found.items()]
+    return [
+        ["## Fidelity and reliability of the targets", "", RELIABILITY_NOTE, "", *lines],
+        _picture("Reliability of p_kNN", RELIABILITY, pictures),
+    ]
 
 
-def _table(lines: Iterable[Mapping[str, str]]) -> Iterator[str]:
-    """Lines of equal columns as Markdown, the first column to the left."""
-    for number, line in enumerate(lines):
-        if number == 0:
-            yield markdown_row(*line)
-            yield markdown_row("---", *["--:"] * (len(line) - 1))
-        yield markdown_row(*line.values())
-
-
-def _knobs_of(
-    table: Mapping[tuple[JsonValue, ...], Mapping[str, JsonValue]], system: str, base: str
-) -> str:
-    found = {sign: table.get((system, base, TUNING_SPLIT, knob)) for knob, sign in KNOBS.items()}
-    return ", ".join(f"{sign} = {readable(row['value'])}" for sign, row in found.items() if row)
+def _picture(title: str, name: str, pictures: Sequence[str]) -> list[str]:
+    return [f"![{title}]({name})"] if name in pictures else []

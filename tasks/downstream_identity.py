@@ -32,7 +32,7 @@ def task_path(config: DownstreamConfig, task: TaskName) -> Path:
     Raises:
         UserError: It is not there.
     """
-    return _existing(config.tasks[task], f"config.downstream.tasks.{task}")
+    return _existing(config.tasks[task], f"config.comparison.downstream.tasks.{task}")
 
 
 def verbalizers_path(config: DownstreamConfig) -> Path | None:
@@ -43,7 +43,7 @@ def verbalizers_path(config: DownstreamConfig) -> Path | None:
     """
     if config.verbalizers is None:
         return None
-    return _existing(config.verbalizers, "config.downstream.verbalizers")
+    return _existing(config.verbalizers, "config.comparison.downstream.verbalizers")
 
 
 def _existing(entry: str, place: str) -> Path:

@@ -95,8 +95,9 @@ def _contexts(config: LatencyConfig, models: Sequence[TransformerLM], n_tokens: 
     room = min(limits, default=n_tokens + config.new_tokens) - config.new_tokens
     if room < 1:
         raise UserError(
-            f"config.comparison.latency.new_tokens: {config.new_tokens} new tokens leave no room for a prompt in a "
-            f"model that reads at most {min(limits)}: set it to {min(limits) - 1} or less"
+            f"config.comparison.latency.new_tokens: {config.new_tokens} new tokens leave no room "
+            f"for a prompt in a model that reads at most {min(limits)}: "
+            f"set it to {min(limits) - 1} or less"
         )
     return sorted({min(context, room, n_tokens) for context in config.contexts})
 

@@ -1,10 +1,13 @@
 """What a table is made from: the bases and the scores among a stage's inputs."""
 
 import re
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.artifact_ref import ArtifactRef
+from storage.artifact_store import Store
 from storage.score_parquet import read_scores
 from tasks.base_names import name_bases
 from tasks.evaluated_splits import SPLITS
@@ -13,13 +16,16 @@ from tasks.shard_run import ShardRun
 
 def scored_bases(run: ShardRun) -> dict[str, str]:
     """Names of the bases by number: base_0, base_1, …, in the order of the configuration."""
-    inputs = run.job.inputs
+    return name_bases(run.store, base_models(run.store, run.job.inputs))
+
+
+def base_models(store: Store, inputs: Mapping[str, ArtifactRef]) -> dict[str, ArtifactRef]:
+    """The base models whose scores are among a stage's inputs, by number and in its order."""
     numbers = [role.removeprefix("base_") for role in inputs if re.fullmatch(r"base_\d+", role)]
-    models = {
-        number: run.store.require(inputs[f"base_{number}"]).inputs["model"]
+    return {
+        number: store.require(inputs[f"base_{number}"]).inputs["model"]
         for number in sorted(numbers, key=int)
     }
-    return name_bases(run.store, models)
 
 
 def all_scores(run: ShardRun, role: str) -> dict[str, NDArray[np.float64]]:

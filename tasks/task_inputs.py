@@ -76,8 +76,8 @@ def read_inputs(
     tuning_R = tuning_half([each.record_id for each in records])
     if tuning_R.all() or not tuning_R.any():
         raise UserError(
-            f"config.downstream.tasks.{task}: its {len(records)} records fall into one half, and "
-            "both are needed, to tune and to report; give more records"
+            f"config.comparison.downstream.tasks.{task}: its {len(records)} records fall into one "
+            "half, and both are needed, to tune and to report; give more records"
         )
     strings = encode_choices(tokenizer, _verbalizers(config, task))
     texts = [prompt_text(task, record.fields) for record in records]
@@ -85,8 +85,8 @@ def read_inputs(
     prompts, n_cut = encode_prompts(tokenizer, [*texts, TASK_PROMPTS[task].domain_premise], room)
     if run.job.identity["downstream"] != downstream_identity(config):
         raise UserError(
-            "config.downstream: files changed since the run was planned; run again, and let "
-            "nothing write to them meanwhile"
+            "config.comparison.downstream: files changed since the run was planned; run again, "
+            "and let nothing write to them meanwhile"
         )
     return TaskInputs(records, tuning_R, strings, prompts, n_cut)
 

@@ -1,5 +1,6 @@
 """`memdec compare` end to end on a tiny pipeline."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,27 @@ COMPARISON = {
     "dapt": TRAINING,
     "lora": TRAINING,
     "retrieval": {"passage_tokens": 16, "query_tokens": 8},
+    "audit": {"spans": 5, "prompt_tokens": 16, "continuation_tokens": 8},
+    "latency": {"contexts": [8], "datastore_rows": [500], "new_tokens": 4, "repeats": 1},
 }
 SYSTEMS = {
     *("base", "knn_lm", "rag", "dapt", "lora"),
     *("dapt_small", "memory", "memory_beta_0", "memory_beta_1"),
 }
+
+
+CLASSIFYING = SYSTEMS - {"rag", "memory_beta_0", "memory_beta_1"}
+AUDITED = {"base", "memory_alone", "memory"}
+
+
+def write_task(path: Path) -> str:
+    """Sentences of a court that are great or terrible in turn."""
+    records = [
+        {"id": str(number), "text": f"the court shall review claim {number}", "label": number % 2}
+        for number in range(16)
+    ]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return str(path)
 
 
 def perplexities(result: Mapping[str, Any], split: str = "test") -> dict[tuple[str, str], float]:
@@ -40,7 +57,12 @@ def test_systems_are_compared_and_a_further_base_costs_its_own_share(
     config = yaml.safe_load(tiny_pipeline.read_text())
     config["training"]["epochs"] = 1
     pretrain = config["base_model"]["pretrain"]
-    config["comparison"] = COMPARISON | {"elsewhere": {"general": pretrain["corpus"]}}
+    task = write_task(tmp_path / "sst2.jsonl")
+    further = {
+        "elsewhere": {"general": pretrain["corpus"]},
+        "downstream": {"tasks": {"sst2": task}},
+    }
+    config["comparison"] = COMPARISON | further
     tiny_pipeline.write_text(yaml.safe_dump(config))
     store = ("--store", tmp_path / "store")
     first = memdec_json("compare", tiny_pipeline, *store, env=prefect_environment)
@@ -51,6 +73,9 @@ def test_systems_are_compared_and_a_further_base_costs_its_own_share(
     elsewhere = perplexities(first, "general")
     assert {system for system, _ in elsewhere} == SYSTEMS - {"rag"}
     assert elsewhere["memory", base] > found["memory", base]
+    measured = {(row["system"], row["metric"]) for row in first["evaluation"]}
+    assert {system for system, metric in measured if metric == "accuracy_dcpmi"} == CLASSIFYING
+    assert {system for system, metric in measured if metric == "verbatim_share"} == AUDITED
 
     bases = [{"pretrain": pretrain}, {"pretrain": pretrain | {"width": 48}}]
     config["evaluation"]["bases"] = bases
@@ -62,6 +87,17 @@ def test_systems_are_compared_and_a_further_base_costs_its_own_share(
         [
             *("base_model", "embeddings", "index", "adapted_model", "adapted_model"),
             *["scores"] * 9,
+            *["choice_scores"] * 4,
+            *("latency", "memorisation_audit"),
             *("evaluation", "report", "comparison"),
         ]
     )
+
+    other = tmp_path / "other.yaml"
+    other.write_text(yaml.safe_dump(config | {"name": "other"}))
+    both = memdec_json("compare", tiny_pipeline, other, *store, env=prefect_environment)
+    assert [built(comparison) for comparison in both["comparisons"]] == [[], []]
+    assert built(both["domains"]) == ["domains"]
+    for corpus in ("tiny", "other"):
+        rows = [row for row in both["domains"]["evaluation"] if row["corpus"] == corpus]
+        assert perplexities({"evaluation": rows}) == wider

@@ -62,7 +62,9 @@ def test_the_comparison_reads_every_system_of_every_base(tiny_pipeline: Path) ->
         f"{stem}_{number}" for stem in ("base", "knn_lm", "rag", "dapt", "lora") for number in "01"
     }
     once = {"tokens", "memory", "memory_beta_0", "memory_beta_1", "dapt_small"}
-    assert set(found.comparison.inputs) == of_bases | once
+    measured = {f"{stem}_{number}" for stem in ("latency", "audit") for number in "01"}
+    checked = {"evaluation", "targets"}
+    assert set(found.comparison.inputs) == of_bases | once | measured | checked
     models = {job.ref: job.inputs.get("model") for job in found.jobs()}
     for number, base in enumerate(found.pipeline.bases):
         for stem in ("base", "knn_lm", "rag"):
@@ -76,7 +78,8 @@ def test_a_further_base_adds_its_own_jobs_and_the_tables(tiny_pipeline: Path) ->
     one_base = plan(tiny_pipeline)
     assert added(one_base, plan(tiny_pipeline, further_bases(tiny_pipeline))) == set()
     two_bases = plan(tiny_pipeline, further_bases(tiny_pipeline, 48))
-    assert added(one_base, two_bases) == scores | built | datastore | RESULTS
+    measured = {"latency_1", "audit_1"}
+    assert added(one_base, two_bases) == scores | built | datastore | measured | RESULTS
 
 
 def test_the_datastore_of_the_pipelines_own_base_is_the_pipelines(tiny_pipeline: Path) -> None:
@@ -107,13 +110,19 @@ def test_the_control_trains_the_student_and_lora_is_as_large_as_it(tiny_pipeline
 @pytest.mark.parametrize(
     ("override", "names"),
     [
-        ("comparison.taus=[2.0]", {"knn_lm_0_scores", "comparison"}),
-        ("comparison.retrieval.stride=8", {"rag_0_scores", "comparison"}),
+        ("comparison.taus=[2.0]", {"knn_lm_0_scores", "latency_0"}),
+        ("comparison.retrieval.stride=8", {"rag_0_scores", "latency_0"}),
         ("comparison.lora={method: lora, epochs: 1}", {"lora_0_model", "lora_0_scores"}),
         ("comparison.dapt={method: dapt, epochs: 1}", DAPT),
         ("comparison.betas=[0, 1, 0.25]", {"memory_beta_0.25", "memory_beta_0.25_scores"}),
-        ("comparison.baselines=[rag]", set()),
-        ("training.beta=0.25", {"memory", "memory_scores", "evaluation", "report"}),
+        ("comparison.baselines=[rag]", {"latency_0"}),
+        ("comparison.latency.repeats=2", {"latency_0"}),
+        ("comparison.audit.spans=2", {"audit_0"}),
+        ("comparison.audit=null", set()),
+        (
+            "training.beta=0.25",
+            {"memory", "memory_scores", "evaluation", "report", "latency_0", "audit_0"},
+        ),
         ("evaluation.bootstrap_samples=100", {"evaluation", "report"}),
     ],
 )
@@ -148,7 +157,7 @@ def test_corpora_elsewhere_know_nothing_of_each_other(tiny_pipeline: Path) -> No
 
 
 def test_a_corpus_elsewhere_is_not_called_like_a_split(tiny_pipeline: Path) -> None:
-    with pytest.raises(UserError, match=r"comparison.*`test`, which is a split's name"):
+    with pytest.raises(UserError, match=r"comparison.*`test`, which is a split's or"):
         plan(tiny_pipeline, "comparison.elsewhere={test: {documents: [x.jsonl]}}")
 
 
@@ -173,3 +182,24 @@ def test_another_datastore_changes_the_targets_alone(tiny_pipeline: Path) -> Non
     assert {role for role in own if own[role] != other[role]} == {"targets"}
     keys = named(found)["datastore_wide_embeddings"]
     assert keys.inputs["base_model"] == named(found)["datastore_wide"].ref
+
+
+def test_downstream_tasks_are_put_to_the_models_of_the_systems(tiny_pipeline: Path) -> None:
+    task = tiny_pipeline.parent / "cb.jsonl"
+    task.write_text('{"premise": "a", "hypothesis": "b", "label": 0}\n')
+    asked = f"comparison.downstream.tasks.cb={task}"
+    found = plan(tiny_pipeline, asked)
+    systems = ("base_0", "knn_lm_0", "dapt_0", "lora_0", "memory", "dapt_small")
+    choices = {f"choices_{role}": role for role in systems}
+    assert {role for role in found.comparison.inputs if role.startswith("choices")} == set(choices)
+    jobs = {job.ref: job for job in found.jobs()}
+    for role, system in choices.items():
+        scored, asked_job = (jobs[found.comparison.inputs[name]] for name in (system, role))
+        assert asked_job.inputs == {k: v for k, v in scored.inputs.items() if k != "tokens"}
+    moved = task.rename(tiny_pipeline.parent / "moved.jsonl")
+    again = plan(tiny_pipeline, f"comparison.downstream.tasks.cb={moved}")
+    assert again.comparison.ref == found.comparison.ref
+    moved.write_text(moved.read_text().replace("0", "1"))
+    changed = plan(tiny_pipeline, f"comparison.downstream.tasks.cb={moved}")
+    own = {system for system in systems if system != "dapt_0"}  # whose model is dapt_small's
+    assert added(found, changed) == {f"{role}_choices" for role in own} | {"comparison"}

@@ -21,6 +21,7 @@ from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.example_parquet import read_examples
 from storage.result_tables import read_results
+from storage.score_parquet import write_scores
 from storage.token_shards import write_token_shard
 from tasks.audit_memorisation import audit_shard
 from tasks.run_settings import RunSettings
@@ -38,6 +39,7 @@ AUDIT: dict[str, JsonValue] = {
     "spans": 100,
 }
 BASE, MEMORY = (TransformerLM(make_model(seed), 400) for seed in (1, 2))
+GRID: dict[str, JsonValue] = {"alphas": [0.0, ALPHA], "refine_alpha": False}
 DECODERS: dict[str, Callable[[], Decoder]] = {
     "base": lambda: TransformerDecoder(BASE),
     "memory_alone": lambda: TransformerDecoder(MEMORY),
@@ -79,6 +81,12 @@ def publish_tokens(store: Store, documents: Documents) -> ArtifactRef:
     return publish(store, "tokens", {f"{split}-00000": (fill(split), {}) for split in documents})
 
 
+def publish_scores(store: Store, model: str, log_prob: float) -> ArtifactRef:
+    """Scores under which the memory is better, so that the only weight tried above 0 is taken."""
+    fill = lambda folder: write_scores(folder, np.full((1, 3), log_prob))  # noqa: E731
+    return publish(store, "scores", {"valid": (fill, {})}, {"scores_of": model})
+
+
 def audit(
     store: Store, documents: Documents = DOCUMENTS, memory_gb: float = 2, **changes: int
 ) -> tuple[ShardRun, dict[str, Any]]:
@@ -86,8 +94,10 @@ def audit(
         "tokens": publish_tokens(store, documents),
         "base": publish_model(store, 1),
         "memory": publish_model(store, 2, stage="memory"),
+        "base_scores": publish_scores(store, "base", -2.0),
+        "memory_scores": publish_scores(store, "memory", -1.0),
     }
-    config: dict[str, JsonValue] = {"audit": AUDIT | changes, "mixture": {"alpha": ALPHA}}
+    config: dict[str, JsonValue] = {"audit": AUDIT | changes, "scoring": {}, "alpha": GRID}
     writer = store.writer(REF, "all", "a" * 32)
     fractions: list[float] = []
     run = ShardRun(
@@ -179,7 +189,7 @@ def test_training_documents_shorter_than_a_span_are_the_users_mistake(store: Sto
 
 def test_a_span_longer_than_a_model_reads_is_the_users_mistake(store: Store) -> None:
     documents = DOCUMENTS | {"train": [[5] * 300]}
-    message = r"258 tokens does not fit the base, .* at most 256; lower audit\.prompt_tokens"
+    message = r"258 tokens does not fit the base, .* at most 256; lower its prompt_tokens"
     with pytest.raises(UserError, match=message):
         audit(store, documents, prompt_tokens=248)
 

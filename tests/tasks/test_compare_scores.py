@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from memdec_core.errors import UserError
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
+from storage.comparison_parquet import read_mixture_curves
 from storage.result_tables import read_results
 from storage.score_parquet import write_scores
 from storage.token_shards import write_token_shard
@@ -39,7 +40,7 @@ CONFIG: dict[str, JsonValue] = {
     "windows": WINDOWS,
 }
 BASES = (1, 400), (2, 448)
-PARTS = "memory", "memory_beta_0", "memory_beta_0.25", "dapt_small"
+PARTS = "memory", "memory_beta_0", "memory_beta_0.25", "memory_student_wide", "dapt_small"
 STEMS = "base", "knn_lm", "rag", "dapt", "lora"
 ROLES = *(f"{stem}_{number}" for number in (0, 1) for stem in STEMS), *PARTS
 LABELS = {
@@ -52,6 +53,7 @@ LABELS = {
     "memory": "+ memory",
     "memory_beta_0": "+ memory, cross-entropy only",
     "memory_beta_0.25": "+ memory, β = 0.25",
+    "memory_student_wide": "+ memory, student wide",
 }
 SIGNS = {"alpha": "α", "lambda": "λ", "tau": "τ"}
 Key = tuple[str, str, str, str]
@@ -178,7 +180,8 @@ def page_tables(page: str) -> dict[str, list[list[str]]]:
     for section in page.split("\n## ")[1:]:
         lines = [line for line in section.splitlines() if line.startswith("|")]
         cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-        tables[section.splitlines()[0]] = [cells[0], *cells[2:]]
+        if cells:
+            tables[section.splitlines()[0]] = [cells[0], *cells[2:]]
     return tables
 
 
@@ -271,7 +274,8 @@ def test_a_corpus_without_a_test_split_is_reported_on_valid(store: Store) -> Non
     expected = plain_table(["valid"])
     assert {(system, names.index(name), *rest) for system, name, *rest in table} == set(expected)
     assert set(page_tables(page)) == {
-        *("Perplexity, valid", "Ratio to the base, valid", "What was tuned")
+        *("Perplexity, valid", "Ratio to the base, valid"),
+        *("The memory's two losses", "What was tuned"),
     }
     figures = run.store.committed(run.job.ref)["all"].meta
     assert figures.pop("split") == "valid"
@@ -301,6 +305,21 @@ def test_elsewhere_systems_are_mixed_as_on_the_domain(store: Store) -> None:
     assert "+ memory" in [row[0] for row in ratios]
 
 
+def test_the_curves_that_weights_were_read_from_are_kept(store: Store) -> None:
+    run = comparison_of(store)
+    table, page = published(run)
+    curves = read_mixture_curves(run.store.readers(run.job.ref)["all"])
+    names = names_of(table)
+    expected = {
+        (part, name, alpha): perplexity(mixture(number, part, "valid", 0, alpha))
+        for (number, name), part, alpha in product(enumerate(names), PARTS, ALPHAS)
+    }
+    found = {(row["system"], row["base"], row["alpha"]): row["perplexity"] for row in curves}
+    assert found == pytest.approx(expected)
+    shown = [f"on {name}](alpha_curves_{number}.png)" for number, name in enumerate(names)]
+    assert all(picture in page for picture in shown)
+
+
 def test_a_corpus_elsewhere_needs_test_text(store: Store) -> None:
     run = comparison_of(store, [*ROLES, "general:base_0"], spoilt="general")
     with pytest.raises(UserError, match=r"elsewhere\.general: no text in its test split"):
@@ -322,6 +341,7 @@ def test_the_same_comparison_gives_the_same_bytes(
 ) -> None:
     first = files_of(comparison_of(store))
     again = files_of(comparison_of(Store.open(str(tmp_path / "again")), roles))
-    assert set(first) == {"results.parquet", "report.md", "systems.png"}
+    pictures = {"systems.png", "alpha_curves_0.png", "alpha_curves_1.png", "ablation.png"}
+    assert set(first) == {"results.parquet", "curves.parquet", "report.md", *pictures}
     assert first == again
-    assert first["systems.png"].startswith(b"\x89PNG")
+    assert all(first[name].startswith(b"\x89PNG") for name in pictures)

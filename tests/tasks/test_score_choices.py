@@ -202,7 +202,7 @@ def test_a_file_that_is_not_there_is_the_users_mistake(
 ) -> None:
     config = config_of(tmp_path)
     (tmp_path / ("cb.jsonl" if field == "tasks" else "words.json")).unlink()
-    with pytest.raises(UserError, match=rf"config\.downstream\.{place}: .* is no file"):
+    with pytest.raises(UserError, match=rf"config\.comparison\.downstream\.{place}: .* is no file"):
         downstream_identity(config)
 
 
@@ -217,7 +217,7 @@ def test_a_file_that_changes_after_the_plan_is_refused(store: Store, tmp_path: P
     run = scoring_of(store, config_of(tmp_path))
     text = (tmp_path / "cb.jsonl").read_text(encoding="utf-8")
     (tmp_path / "cb.jsonl").write_text(text.replace("reads", "sleeps"), encoding="utf-8")
-    with pytest.raises(UserError, match=r"config\.downstream: files changed"):
+    with pytest.raises(UserError, match=r"config\.comparison\.downstream: files changed"):
         score_shard(run)
 
 

@@ -1,0 +1,75 @@
+"""domains: the comparisons of several corpora as one table and one page."""
+
+from prefect import task
+from prefect.client.schemas.objects import State
+from pydantic import JsonValue
+
+from memdec_core.comparison_plots import forgetting_png
+from memdec_core.plots import systems_png
+from storage.artifact_ref import ArtifactRef
+from storage.comparison_parquet import write_joint_results
+from tasks.comparison_tables import label_of, number
+from tasks.domains_page import domains_page, forgetting_picture, systems_picture
+from tasks.domains_tables import (
+    FORGETTING,
+    forgetting_matrix,
+    is_measured_elsewhere,
+    joint_bases,
+    reported_rows,
+    values_by_corpus,
+)
+from tasks.joint_rows import joint_rows
+from tasks.report_tables import Rows
+from tasks.run_settings import RunSettings
+from tasks.shard_run import ShardRun
+from tasks.stage_job import StageJob
+from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+
+
+def join_shard(run: ShardRun) -> dict[str, JsonValue]:
+    """Write the joint table, the page and its pictures.
+
+    Args:
+        run: Shard `all`; inputs: the comparisons, by corpus (the pipelines' names).
+
+    Returns:
+        The memory's ratio to every base on every corpus.
+    """
+    comparisons = dict(sorted(run.job.inputs.items()))
+    rows = joint_rows(run.store, comparisons)
+    folder = run.writer.folder
+    write_joint_results(folder, rows)
+    pictures = _pictures(rows)
+    for name, data in pictures.items():
+        (folder / name).write_bytes(data)
+    page = domains_page(rows, comparisons, list(pictures))
+    (folder / "report.md").write_text(page, encoding="utf-8")
+    return {
+        f"{corpus} {base} memory ratio": row["value"]
+        for base in joint_bases(rows)
+        for corpus, row in reported_rows(rows, base, "perplexity_ratio").get("memory", {}).items()
+    }
+
+
+def _pictures(rows: Rows) -> dict[str, bytes]:
+    """The plots whose data exist, by file name."""
+    pictures = {}
+    for place, base in enumerate(joint_bases(rows)):
+        pictures[systems_picture(place)] = systems_png(values_by_corpus(rows, base))
+        matrices = {
+            label_of(system): {
+                domain: {corpus: number(row["value"]) for corpus, row in cells.items()}
+                for domain, cells in matrix.items()
+            }
+            for system in FORGETTING
+            if (matrix := forgetting_matrix(rows, base, system))
+        }
+        if matrices and is_measured_elsewhere(rows):
+            pictures[forgetting_picture(place)] = forgetting_png(matrices)
+    return pictures
+
+
+@task(**STAGE_TASK)
+def join_comparisons(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
+    """Joins the comparisons of several corpora."""
+    return run_stage(job, settings, StageWork(join_shard))

@@ -7,15 +7,14 @@ Legend: R records, S strings, E tokens of all strings, B prompts of a batch, C p
 T tokens of a batch, V vocabulary.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from memdec_core.choice_strings import ChoiceStrings, Prompts
-from memdec_core.language_model import LanguageModel, TransformerLM
+from memdec_core.language_model import LanguageModel, scored_log_probs
 from memdec_core.perplexity import ReadTokens, batches_by_length, pad_windows, split_log_probs
 from memdec_core.windows import END, START
 
@@ -104,17 +103,9 @@ def _first_tokens(
         tokens_BT, scored_BT = pad_windows(windows_R4[chosen_B], read_tokens)
         chunks = [
             log_probs_CV.index_select(1, wanted.to(log_probs_CV.device)).cpu()
-            for log_probs_CV in _distributions(lm, tokens_BT, scored_BT)
+            for log_probs_CV in scored_log_probs(lm, tokens_BT, scored_BT)
         ]
         log_probs_RS[chosen_B] = torch.cat(chunks).double().numpy()
         done += len(chosen_B)
         on_progress(done / len(prompts))
     return log_probs_RS
-
-
-def _distributions(lm: LanguageModel, tokens_BT: Tensor, scored_BT: Tensor) -> Iterator[Tensor]:
-    """Log-probabilities of all tokens at the scored places, float32 (C, V) chunks in order."""
-    if isinstance(lm, TransformerLM):
-        yield from lm.scored_log_probs(tokens_BT, scored_BT)
-    else:
-        yield lm.log_probs(tokens_BT)[:, :-1][scored_BT[:, 1:]]

@@ -93,6 +93,18 @@ class KnnLM:
         (knn_P,) = label_log_probs(neighbours, self.next_token_N, label_P, [self.tau])
         return mix_log_probs(base_P, torch.from_numpy(knn_P).to(base_P), self.weight)
 
+    @torch.inference_mode()
+    def scored_log_probs(self, tokens_BT: Tensor, scored_BT: Tensor) -> Iterator[Tensor]:
+        """As `language_model.scored_log_probs`; searches at the scored positions alone."""
+        done = 0
+        with self._recorded_keys() as recorded:
+            for base_CV in self.base.scored_log_probs(tokens_BT, scored_BT):
+                keys_BTD = recorded[0].reshape(*tokens_BT.shape, -1)
+                keys_PD = keys_BTD[:, :-1][scored_BT[:, 1:].to(keys_BTD.device)]
+                knn_CV = self._distributions(self._search(keys_PD[done : done + len(base_CV)]))
+                done += len(base_CV)
+                yield mix_log_probs(base_CV, knn_CV.to(base_CV.device), self.weight)
+
     @contextmanager
     def _recorded_keys(self) -> Iterator[list[Tensor]]:
         """Collects the float16 keys of every forward pass within, (B, T, D) or (B * T, D)."""

@@ -45,6 +45,35 @@ class TokenScorer(Protocol):
         ...
 
 
+@runtime_checkable
+class DistributionScorer(Protocol):
+    """A language model that can give whole distributions at some positions alone."""
+
+    def scored_log_probs(self, tokens_BT: Tensor, scored_BT: Tensor) -> Iterator[Tensor]:
+        """As `scored_log_probs` of this module."""
+        ...
+
+
+def scored_log_probs(lm: LanguageModel, tokens_BT: Tensor, scored_BT: Tensor) -> Iterator[Tensor]:
+    """Distributions that chosen tokens are drawn from, each given the tokens before it.
+
+    Args:
+        lm: The model; its own `scored_log_probs` is used where it has one.
+        tokens_BT: Token ids, int64, padded on the right.
+        scored_BT: True where the token is to be scored; column 0 must be False.
+
+    Yields:
+        Log-probabilities of all tokens, float32 (C, V) chunks, together (P, V) in row-major order
+        of `scored_BT`.
+    """
+    assert not bool(scored_BT[:, 0].any()), "nothing precedes a sequence's first token"
+    if isinstance(lm, DistributionScorer):
+        yield from lm.scored_log_probs(tokens_BT, scored_BT)
+    else:
+        log_probs_BTV = lm.log_probs(tokens_BT)[:, :-1]
+        yield log_probs_BTV[scored_BT[:, 1:].to(log_probs_BTV.device)]
+
+
 def token_log_probs(lm: LanguageModel, tokens_BT: Tensor, scored_BT: Tensor) -> Tensor:
     """Log-probability of chosen tokens, each given the tokens before it in its sequence.
 
@@ -134,7 +163,7 @@ class TransformerLM:
 
     @torch.inference_mode()
     def scored_log_probs(self, tokens_BT: Tensor, scored_BT: Tensor) -> Iterator[Tensor]:
-        """Whole distributions at the scored positions: float32 (C, V) chunks, row-major order."""
+        """As the function of this name; on the model's device."""
         for logits_CV in self._scored_logits(tokens_BT, scored_BT):
             yield torch.log_softmax(logits_CV, dim=-1)
 

@@ -5,6 +5,7 @@ Shapes: B sequences, T tokens, N or P scored positions, V shared vocabulary.
 """
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from memdec_core.errors import UserError
-from memdec_core.language_model import LanguageModel, token_log_probs
+from memdec_core.language_model import LanguageModel, scored_log_probs, token_log_probs
 
 
 def mix_log_probs(base: Tensor, memory: Tensor, alpha: float) -> Tensor:
@@ -52,6 +53,17 @@ class MixtureLM:
         base_BTV = self.base.log_probs(tokens_BT)
         memory_BTV = self.memory.log_probs(tokens_BT).to(base_BTV.device)
         return mix_log_probs(base_BTV, memory_BTV, self.alpha)
+
+    def scored_log_probs(self, tokens_BT: Tensor, scored_BT: Tensor) -> Iterator[Tensor]:
+        """As `language_model.scored_log_probs`; one position at a time, on the base's device."""
+        base, memory = (
+            (row_1V for chunk_CV in chunks for row_1V in torch.split(chunk_CV, 1))
+            for chunks in (
+                scored_log_probs(lm, tokens_BT, scored_BT) for lm in (self.base, self.memory)
+            )
+        )
+        for base_1V, memory_1V in zip(base, memory, strict=True):
+            yield mix_log_probs(base_1V, memory_1V.to(base_1V.device), self.alpha)
 
     def token_log_probs(self, tokens_BT: Tensor, scored_BT: Tensor) -> Tensor:
         """As `language_model.token_log_probs`; float32 (P,) on the base's device."""

@@ -4,7 +4,7 @@ Ram et al. 2023, "In-Context Retrieval-Augmented Language Models". Shapes: B seq
 T tokens of a sequence, P scored positions, R runs of positions that share a passage, V vocabulary.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -94,6 +94,10 @@ class RetrievalLM:
         scored_BT[:, 0] = False
         log_probs_PV = self._score(predicted_BT, scored_BT, self._distributions)
         return log_probs_PV.reshape(n_sequences, length, self.vocab_size)
+
+    def scored_log_probs(self, tokens_BT: Tensor, scored_BT: Tensor) -> Iterator[Tensor]:
+        """As `language_model.scored_log_probs`, with the passages of `token_log_probs`."""
+        yield self._score(tokens_BT, scored_BT, self._distributions)
 
     def token_log_probs(self, tokens_BT: Tensor, scored_BT: Tensor) -> Tensor:
         """As `language_model.token_log_probs`; float32 (P,) on the base's device.

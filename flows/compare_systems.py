@@ -7,7 +7,7 @@ from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.build_memory import RunResult, run_stages
-from flows.comparison_plan import plan_comparison
+from flows.comparison_plan import comparison_name, plan_comparison
 from flows.pipeline_config import PipelineConfig
 from flows.stage_runner import StageRunner, StageTask
 from storage.pins import pin
@@ -91,7 +91,7 @@ def compare_systems(config: PipelineConfig, settings: RunSettings) -> RunResult:
         run.check_tokenizers([*plan.pipeline.base_models, *plan.models])
         for job in plan.beside:
             run(task_of(job), job)
-        record_run(run.store, f"{config.name}-comparison", flow_run.get_id(), run.artifacts)
+        record_run(run.store, comparison_name(config), flow_run.get_id(), run.artifacts)
     return RunResult(
         pipeline=config.name,
         flow_run_id=flow_run.get_id(),

@@ -40,6 +40,11 @@ class ComparisonPlan:
         return [*self.pipeline.jobs(), *self.models, *self.beside]
 
 
+def comparison_name(config: PipelineConfig) -> str:
+    """The name under which the store keeps the history of a pipeline's comparisons."""
+    return f"{config.name}-comparison"
+
+
 def plan_comparison(config: PipelineConfig) -> ComparisonPlan:
     """Fingerprints every stage of a comparison.
 

@@ -1,12 +1,10 @@
 """Says of each planned stage what a run would do with it, why, and what it may cost."""
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, TypedDict
 
 from pydantic import JsonValue
 
-from flows.plan import Plan
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.manifest import Manifest
@@ -25,20 +23,19 @@ class PlannedStage(TypedDict):
     estimated_bytes: int | None
 
 
-def explain_plan(plan: Plan, store: Store, pipeline: str) -> list[PlannedStage]:
-    """Compares a plan with the store and with the pipeline's last finished run."""
+def explain_plan(jobs: Sequence[StageJob], store: Store, pipeline: str) -> list[PlannedStage]:
+    """Compares planned jobs with the store and with the last finished run of this name."""
     previous = _previous_artifacts(store, pipeline)
     rows: list[PlannedStage] = []
-    for job in plan.jobs():
-        before = next(previous[job.ref.stage], None)
+    for job in jobs:
         sealed = store.manifest(job.ref)
-        known = None if sealed or before is None else store.manifest(before)
+        known = None if sealed else _most_alike(job, previous, store)
         rows.append(
             PlannedStage(
                 stage=job.ref.stage,
                 fingerprint=job.ref.fingerprint,
                 action="reuse" if sealed else "build",
-                why="it exists" if sealed else _why(job, store, before, known),
+                why="it exists" if sealed else _why(job, store, previous, known),
                 estimated_seconds=known.seconds if known else None,
                 estimated_bytes=known.bytes if known else None,
             )
@@ -46,25 +43,38 @@ def explain_plan(plan: Plan, store: Store, pipeline: str) -> list[PlannedStage]:
     return rows
 
 
-def _previous_artifacts(store: Store, pipeline: str) -> defaultdict[str, Iterator[ArtifactRef]]:
-    """The artifacts of the pipeline's last run by stage, in the order of the run."""
-    by_stage: dict[str, list[ArtifactRef]] = {}
-    for run in read_history(store, pipeline, last=1):
-        for ref in run.artifacts:
-            by_stage.setdefault(ref.stage, []).append(ref)
-    return defaultdict(lambda: iter(()), {name: iter(refs) for name, refs in by_stage.items()})
+def _previous_artifacts(store: Store, pipeline: str) -> list[ArtifactRef]:
+    """The artifacts of the last run."""
+    return [ref for run in read_history(store, pipeline, last=1) for ref in run.artifacts]
 
 
-def _why(job: StageJob, store: Store, before: ArtifactRef | None, known: Manifest | None) -> str:
+def _most_alike(job: StageJob, previous: Sequence[ArtifactRef], store: Store) -> Manifest | None:
+    """Of the last run's artifacts of the job's stage, the one that differs least from it."""
+    made = [store.manifest(ref) for ref in previous if ref.stage == job.ref.stage]
+    known = [manifest for manifest in made if manifest is not None]
+    return min(known, key=lambda manifest: _difference(job, manifest), default=None)
+
+
+def _difference(job: StageJob, before: Manifest) -> tuple[bool, int]:
+    """Whether another kind of work was done, such as scoring without retrieval; changed values."""
+    return job.identity.keys() != before.config.keys(), len(_changes(job, before))
+
+
+def _why(
+    job: StageJob, store: Store, previous: Sequence[ArtifactRef], known: Manifest | None
+) -> str:
     finished = len(store.committed(job.ref))
     if finished:
         return f"unfinished: {finished} shards are done and will be kept"
-    if before == job.ref:
+    if job.ref in previous:
         return "its artifact is gone from the store"
     if known is None:
         return "never built"
-    changes = [*_changed_values(known.config, job.identity), *_changed_inputs(job, known)]
-    return "; ".join(changes) or "the stage's file format has a new version"
+    return "; ".join(_changes(job, known)) or "the stage's file format has a new version"
+
+
+def _changes(job: StageJob, before: Manifest) -> list[str]:
+    return [*_changed_values(before.config, job.identity), *_changed_inputs(job, before)]
 
 
 def _changed_inputs(job: StageJob, before: Manifest) -> Iterator[str]:

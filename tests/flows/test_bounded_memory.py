@@ -1,8 +1,8 @@
 """Peak memory of every stage is bounded by its configuration, not by the corpus.
 
 Both corpora exceed what the configuration lets a stage hold at a time (a batch, a shard, a part of
-the index), so that whatever still grows with the corpus shows. The large corpus has 5 million
-characters and 360,000 tokens more; held whole, the keys alone would be 46 MB more, in float32 92.
+the index), so that whatever still grows with the corpus shows. The large corpus has 3.5 million
+characters and 270,000 tokens more; held whole, the keys alone would be 35 MB more, in float32 69.
 """
 
 import json
@@ -17,7 +17,7 @@ from storage.artifact_store import Store
 from tests.command_line import memdec_json
 
 pytestmark = pytest.mark.slow
-SMALL, LARGE = 400, 4000  # documents of about 100 tokens and 1,300 characters
+SMALL, LARGE = 300, 3000  # documents of about 100 tokens and 1,300 characters
 GROWTH_MB = 25
 """Allowed: what a stage holds of each position of a split (targets 4 bytes, the evaluation about
 50), batches and parts that only the large corpus fills, and peaks that the sampling misses."""

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.comparison_plan import plan_comparison
 from flows.config_file import load_config
 from flows.plan import Plan, plan_pipeline
 from flows.plan_explanation import PlannedStage, explain_plan
@@ -40,7 +41,7 @@ def built(store: Store, tiny_pipeline: Path) -> Plan:
 
 
 def explain(store: Store, path: Path, *overrides: str) -> list[PlannedStage]:
-    return explain_plan(plan_pipeline(load_config(path, overrides)), store, "tiny")
+    return explain_plan(plan_pipeline(load_config(path, overrides)).jobs(), store, "tiny")
 
 
 def test_in_an_empty_store_everything_is_to_be_built(store: Store, tiny_pipeline: Path) -> None:
@@ -88,3 +89,20 @@ def test_a_deleted_artifact_is_said_to_be_gone(
     why = {row["stage"]: row["why"] for row in explain(store, tiny_pipeline)}
     assert why["index"] == "its artifact is gone from the store"
     assert why["targets"] == "it exists"
+
+
+def test_a_comparison_is_explained_by_the_artifacts_most_alike(
+    store: Store, tiny_pipeline: Path
+) -> None:
+    before = plan_comparison(load_config(tiny_pipeline)).jobs()
+    for job in before:
+        build(store, job)
+    record_run(store, "tiny-comparison", None, [job.ref for job in before])
+    changed = plan_comparison(load_config(tiny_pipeline, ["comparison.retrieval.stride=8"])).jobs()
+    rows = explain_plan(changed, store, "tiny-comparison")
+    why = {row["stage"]: row["why"] for row in rows if row["action"] == "build"}
+    assert why == {
+        "scores": "retrieval.stride: 4 → 8",
+        "latency": "retrieval.stride: 4 → 8",
+        "comparison": "other rag 0; other latency 0",
+    }

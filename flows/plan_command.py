@@ -39,7 +39,7 @@ def plan(
 def _readable(row: PlannedStage) -> dict[str, object]:
     size = row["estimated_bytes"]
     return {
-        "stage": row["stage"],
+        "stage": row["name"],
         "fingerprint": row["fingerprint"][:12],
         "action": row["action"],
         "why": row["why"],

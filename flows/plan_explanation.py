@@ -11,10 +11,14 @@ from storage.manifest import Manifest
 from storage.refs import read_history
 from tasks.stage_job import StageJob
 
+MOST_CHANGES = 5
+"""Named in a row; a comparison has dozens of inputs."""
+
 
 class PlannedStage(TypedDict):
     """One row of `memdec plan`; what a build may cost is what the previous one did, if known."""
 
+    name: str
     stage: str
     fingerprint: str
     action: Literal["reuse", "build"]
@@ -32,6 +36,7 @@ def explain_plan(jobs: Sequence[StageJob], store: Store, pipeline: str) -> list[
         known = None if sealed else _most_alike(job, previous, store)
         rows.append(
             PlannedStage(
+                name=job.name,
                 stage=job.ref.stage,
                 fingerprint=job.ref.fingerprint,
                 action="reuse" if sealed else "build",
@@ -70,7 +75,10 @@ def _why(
         return "its artifact is gone from the store"
     if known is None:
         return "never built"
-    return "; ".join(_changes(job, known)) or "the stage's file format has a new version"
+    changes = _changes(job, known)
+    if len(changes) > MOST_CHANGES:
+        changes = [*changes[:MOST_CHANGES], f"{len(changes) - MOST_CHANGES} more changes"]
+    return "; ".join(changes) or "the stage's file format has a new version"
 
 
 def _changes(job: StageJob, before: Manifest) -> list[str]:

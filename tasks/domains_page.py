@@ -24,7 +24,10 @@ MATRIX_NOTE = (
 
 
 def domains_page(
-    rows: Rows, comparisons: Mapping[str, ArtifactRef], pictures: Sequence[str]
+    rows: Rows,
+    comparisons: Mapping[str, ArtifactRef],
+    pictures: Sequence[str],
+    further_sections: Sequence[Section] = (),
 ) -> str:
     """One page that a person can read; parts whose data are missing are left out.
 
@@ -32,6 +35,7 @@ def domains_page(
         rows: The joint rows.
         comparisons: The comparison of every corpus.
         pictures: File names beside the page, of `systems_picture` and `forgetting_picture`.
+        further_sections: Lines of Markdown of other measurements.
     """
     sections: list[Section] = [
         ["# The memories of several domains", "", NOTE],
@@ -47,6 +51,7 @@ def domains_page(
             *_forgetting(rows, base, place, pictures),
         ]
     sections += [
+        *further_sections,
         ["## The corpora", "", *_corpora(rows, comparisons)],
         *_published(rows),
     ]

@@ -1,5 +1,7 @@
 """domains: the comparisons of several corpora as one table and one page."""
 
+from collections.abc import Mapping
+
 from prefect import task
 from prefect.client.schemas.objects import State
 from pydantic import JsonValue
@@ -7,7 +9,9 @@ from pydantic import JsonValue
 from memdec_core.comparison_plots import forgetting_png
 from memdec_core.plots import systems_png
 from storage.artifact_ref import ArtifactRef
+from storage.artifact_store import Store
 from storage.comparison_parquet import write_joint_results
+from storage.latency_parquet import read_latency
 from tasks.comparison_tables import label_of, number
 from tasks.domains_page import domains_page, forgetting_picture, systems_picture
 from tasks.domains_tables import (
@@ -19,6 +23,7 @@ from tasks.domains_tables import (
     values_by_corpus,
 )
 from tasks.joint_rows import joint_rows
+from tasks.latency_page import latency_sections
 from tasks.report_tables import Rows
 from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
@@ -42,13 +47,27 @@ def join_shard(run: ShardRun) -> dict[str, JsonValue]:
     pictures = _pictures(rows)
     for name, data in pictures.items():
         (folder / name).write_bytes(data)
-    page = domains_page(rows, comparisons, list(pictures))
+    timed = latency_sections(_timed(run.store, comparisons))
+    page = domains_page(rows, comparisons, list(pictures), timed)
     (folder / "report.md").write_text(page, encoding="utf-8")
     return {
         f"{corpus} {base} memory ratio": row["value"]
         for base in joint_bases(rows)
         for corpus, row in reported_rows(rows, base, "perplexity_ratio").get("memory", {}).items()
     }
+
+
+def _timed(
+    store: Store, comparisons: Mapping[str, ArtifactRef]
+) -> dict[str, list[dict[str, JsonValue]]]:
+    """What a token takes, by corpus and base, where it was measured."""
+    tables = [
+        (corpus, read_latency(store.readers(ref)["all"]))
+        for corpus, comparison in comparisons.items()
+        for role, ref in store.require(comparison).inputs.items()
+        if role.startswith("latency_")
+    ]
+    return {f"{corpus}, {rows[0]['base']}": rows for corpus, rows in tables}
 
 
 def _pictures(rows: Rows) -> dict[str, bytes]:

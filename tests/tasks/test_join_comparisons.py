@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from pydantic import JsonValue
 
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
+from storage.latency_parquet import write_latency
 from storage.result_tables import read_results, write_results
 from tasks.domains_summary import domains_summary
 from tasks.join_comparisons import join_shard
@@ -31,6 +33,19 @@ FINANCE = [
     *measured("large", 45.0, {"dapt": 0.7, "memory": 0.9}),
     *measured("small", 60.0, {"dapt": 1.1, "memory": 1.3}, "law"),
 ]
+TIMED: dict[str, str | int | float | None] = {
+    "system": "base",
+    "base": "small",
+    "context": 64,
+    "first_token_ms": 12.5,
+    "ms_per_token": 4.0,
+    "tokens_per_second": 250.0,
+    "memory_bytes": 1_500_000,
+    "disk_bytes": 1_500_000,
+    "device": "CPU",
+    "cores": 2,
+    "threads": 1,
+} | dict.fromkeys(("datastore_rows", "ratio", "ratio_low", "ratio_high", "flops_ratio"))
 
 
 def publish_comparison(
@@ -48,6 +63,8 @@ def publish_comparison(
         model = publish(store, "base_model", {}, {"seed": seed})
         scores = publish(store, "scores", {}, {"of": name, "seed": seed}, {"model": model})
         inputs[f"base_{number}"] = scores
+    timed = {"all": (partial(write_latency, rows=[TIMED]), {})}
+    inputs["latency_0"] = publish(store, "latency", timed, {"of": name})
     shards = {"all": (lambda folder: write_results(folder, rows), {})}
     return publish(store, "comparison", shards, {"name": name}, inputs)
 
@@ -127,6 +144,14 @@ def test_what_is_kept_elsewhere_is_a_matrix(store: Store) -> None:
     ]
     dapt = table_under(section, "**DAPT**")
     assert [line[1].split()[0] for line in dapt[1:]] == ["0.8", "1.5"]
+
+
+def test_what_a_token_takes_is_shown_for_every_corpus_and_base(store: Store) -> None:
+    _rows, page, _figures = result_of(joined(store))
+    for corpus in ("law", "finance"):
+        lines = table_under(page, f"### {corpus}, small")
+        assert lines[-1][:2] == ["base", "64"]
+        assert lines[-1][5:7] == ["250.00", "12.50"]
 
 
 def test_the_corpora_link_to_their_own_pages_and_pictures_exist(store: Store) -> None:

@@ -25,6 +25,9 @@ Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where mode
 MemoryGb = Annotated[
     float, typer.Option(min=0.1, max=1e6, help="Memory one worker may use for a batch, in GB.")
 ]
+Alpha = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Weight of the memory; the tuned one if unset.")
+]
 
 DEFAULT_STORE: str = RunSettings.model_fields["store"].default
 DEFAULT_MEMORY_GB: float = RunSettings.model_fields["memory_gb"].default

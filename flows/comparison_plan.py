@@ -79,7 +79,7 @@ class _Planner:
         inputs = {"tokens": self._tokens} | systems
         for name, corpus in comparison.elsewhere.items():
             inputs |= self._elsewhere(name, corpus, systems)
-        inputs |= plan_measures(self._jobs, self._config, self._pipeline, systems, self._knn_lm)
+        inputs |= plan_measures(self._jobs, self._config, self._pipeline, systems)
         inputs |= {"evaluation": self._pipeline.evaluation.ref}
         inputs |= {"targets": self._pipeline.targets.ref}
         unread = {"bases", "fidelity_rows"}

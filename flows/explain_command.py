@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from flows.command_options import DEFAULT_STORE, Device, Json, Overrides, Pipeline, StoreUrl
+from flows.command_options import DEFAULT_STORE, Alpha, Device, Json, Overrides, Pipeline, StoreUrl
 from flows.config_file import load_config
 from flows.console import output, print_json, screen
 from flows.plan import plan_pipeline
@@ -25,9 +25,6 @@ Token = Annotated[
     ),
 ]
 Top = Annotated[int, typer.Option(min=1, help="Most tokens, and most neighbours, to show.")]
-Alpha = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Weight of the memory; the tuned one if unset.")
-]
 
 PLACE_WIDTH = 26
 """Characters of the column that names document and offsets; the text has the rest."""

@@ -5,16 +5,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from flows.command_options import DEFAULT_STORE, Device, Json, Overrides, Pipeline, StoreUrl
+from flows.command_options import DEFAULT_STORE, Alpha, Device, Json, Overrides, Pipeline, StoreUrl
 from flows.config_file import load_config
 from flows.console import output, print_json
 from flows.plan import plan_pipeline
 from storage.artifact_store import Store
 
 Prompt = Annotated[str, typer.Option(help="The text to continue.")]
-Alpha = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Weight of the memory; the tuned one if unset.")
-]
 MaxNewTokens = Annotated[int, typer.Option(min=1, help="Most tokens to add.")]
 Temperature = Annotated[float, typer.Option(min=0, help="0 is greedy; 1 samples.")]
 TopP = Annotated[float, typer.Option(min=0, max=1, help="Sample among this much probability.")]

@@ -12,7 +12,7 @@ _MIXED_DOWNSTREAM = ("memory", "dapt_small")
 
 
 def plan_measures(
-    jobs: PlannedJobs, config: PipelineConfig, pipeline: Plan, systems: Inputs, knn_lm: Config
+    jobs: PlannedJobs, config: PipelineConfig, pipeline: Plan, systems: Inputs
 ) -> Inputs:
     """Plans the measurements that the configuration asks for.
 
@@ -21,7 +21,6 @@ def plan_measures(
         config: The pipeline.
         pipeline: Its own jobs.
         systems: Scores of all systems by role.
-        knn_lm: The section of that name.
 
     Returns:
         What they leave, by role in the comparison: choices_base_0, latency_0, audit_0, ….
@@ -42,13 +41,13 @@ def plan_measures(
             inputs[name] = jobs.add("memorisation_audit", sections, read | scores, name=name)
         if config.comparison.latency is not None:
             name = f"latency_{number}"
-            sections, further = _timed(jobs, config, systems, number, knn_lm)
+            sections, further = _timed(jobs, config, systems, number)
             inputs[name] = jobs.add("latency", sections | scoring, read | further, name=name)
     return inputs
 
 
 def _timed(
-    jobs: PlannedJobs, config: PipelineConfig, systems: Inputs, number: int, knn_lm: Config
+    jobs: PlannedJobs, config: PipelineConfig, systems: Inputs, number: int
 ) -> tuple[Config, Inputs]:
     """Sections and inputs of the baselines that a base's latency is measured with."""
     comparison = config.comparison
@@ -57,7 +56,7 @@ def _timed(
     if f"rag_{number}" in systems:
         sections |= section("retrieval", comparison.retrieval)
     if (role := f"knn_lm_{number}") in systems:
-        sections |= knn_lm | section("index", config.index)
+        sections |= section("index", config.index) | {"knn_lm": {"k": config.targets.k}}
         scored = jobs.by_ref[systems[role]].inputs
         datastore = {role: scored[role] for role in ("embeddings", "index")}
     return sections, datastore

@@ -73,17 +73,17 @@ class KnnLM:
     @torch.inference_mode()
     def log_probs(self, tokens_BT: Tensor) -> Tensor:
         """As `LanguageModel.log_probs`; float32 (B, T, V) on the base's device."""
-        with self._recorded_keys() as recorded:
+        with self.recorded_keys() as recorded:
             base_BTV = self.base.log_probs(tokens_BT)
         (keys,) = recorded
-        knn_QV = self._distributions(self._search(keys.flatten(0, -2)))
+        knn_QV = self.neighbour_log_probs(self._search(keys.flatten(0, -2)))
         knn_BTV = knn_QV.reshape(base_BTV.shape).to(base_BTV.device)
         return mix_log_probs(base_BTV, knn_BTV, self.weight)
 
     @torch.inference_mode()
     def token_log_probs(self, tokens_BT: Tensor, scored_BT: Tensor) -> Tensor:
         """As `language_model.token_log_probs`; float32 (P,) on the base's device."""
-        with self._recorded_keys() as recorded:
+        with self.recorded_keys() as recorded:
             base_P = self.base.token_log_probs(tokens_BT, scored_BT)
         (keys,) = recorded
         keys_BTD = keys.reshape(*tokens_BT.shape, -1)
@@ -97,16 +97,16 @@ class KnnLM:
     def scored_log_probs(self, tokens_BT: Tensor, scored_BT: Tensor) -> Iterator[Tensor]:
         """As `language_model.scored_log_probs`; searches at the scored positions alone."""
         done = 0
-        with self._recorded_keys() as recorded:
+        with self.recorded_keys() as recorded:
             for base_CV in self.base.scored_log_probs(tokens_BT, scored_BT):
                 keys_BTD = recorded[0].reshape(*tokens_BT.shape, -1)
                 keys_PD = keys_BTD[:, :-1][scored_BT[:, 1:].to(keys_BTD.device)]
-                knn_CV = self._distributions(self._search(keys_PD[done : done + len(base_CV)]))
+                knn_CV = self.neighbour_log_probs(self._search(keys_PD[done : done + len(base_CV)]))
                 done += len(base_CV)
                 yield mix_log_probs(base_CV, knn_CV.to(base_CV.device), self.weight)
 
     @contextmanager
-    def _recorded_keys(self) -> Iterator[list[Tensor]]:
+    def recorded_keys(self) -> Iterator[list[Tensor]]:
         """Collects the float16 keys of every forward pass within, (B, T, D) or (B * T, D)."""
         recorded: list[Tensor] = []
 
@@ -124,7 +124,7 @@ class KnnLM:
         queries = Queries(keys_QD.float().cpu().numpy(), excluded_nothing(len(keys_QD)))
         return search_neighbours(self.datastore, queries, self.k)
 
-    def _distributions(self, neighbours: Neighbours) -> Tensor:
+    def neighbour_log_probs(self, neighbours: Neighbours) -> Tensor:
         """Log p_kNN of all tokens, float32 (Q, V); -inf for what followed no neighbour."""
         offsets_Q1, tokens_E, masses_E = token_masses(neighbours, self.next_token_N, self.tau)
         rows_E = np.repeat(np.arange(len(offsets_Q1) - 1), np.diff(offsets_Q1))

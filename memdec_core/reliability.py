@@ -13,30 +13,19 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from memdec_core.fidelity import SparseRows
 from memdec_core.system_comparison import TUNING_SPLIT, ResultRow
 
 EDGES_B1: NDArray[np.float64] = np.geomspace(1e-4, 1, 17)
 """Bins hold [edge, next edge); the first one also all below, the last one also 1."""
 
 
-class Forecasts(Protocol):
-    """Targets of consecutive positions; position r owns entries offsets_R1[r]:offsets_R1[r + 1]."""
-
-    @property
-    def offsets_R1(self) -> NDArray[np.int64]:
-        """Where each position's entries start, and where the last one's end."""
-
-    @property
-    def token_ids_E(self) -> NDArray[np.int32]:
-        """Stored tokens, each at most once per position."""
-
-    @property
-    def probs_E(self) -> NDArray[np.float32]:
-        """Their probabilities."""
+class Forecasts(SparseRows, Protocol):
+    """Targets of consecutive positions, and what did follow."""
 
     @property
     def next_token_R(self) -> NDArray[np.int64]:
-        """The token that did follow."""
+        """The token that followed each position."""
 
 
 class Reliability(NamedTuple):

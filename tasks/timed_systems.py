@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from memdec_core.generation import Decoder, MixtureDecoder, TransformerDecoder
 from memdec_core.index_config import IndexConfig
@@ -25,16 +26,21 @@ from memdec_core.sized_datastore import build_datastore, resize_keys, stored_byt
 from storage.embedding_zarr import EmbeddingReader
 from storage.token_shards import TokenReader
 from tasks.open_datastore import INDEX_FILE, KEYS_FILE, open_datastore
-from tasks.score_knn_lm import KnnKnobs
 from tasks.shard_run import ShardRun
 
-WEIGHT = 0.5
-"""Of the memory and of the neighbours; any weight but 0 and 1 costs the same time."""
+WEIGHT, TAU = 0.5, 1.0
+"""Any weight but 0 and 1, and any temperature, costs the same time."""
 
 _BM25_ENTRY_BYTES = 4 + 4
 """A passage's number, int32, and what a token of it scores, float32."""
 _BM25_START_BYTES = 8
 """Where a token's passages begin, int64."""
+
+
+class TimedNeighbours(BaseModel):
+    """How kNN-LM searches while it is timed."""
+
+    k: int
 
 
 class TimedSystem(NamedTuple):
@@ -111,14 +117,14 @@ def _retrieval(run: ShardRun, base: TransformerLM, alone: TimedSystem) -> TimedS
 
 
 def _knn_lm(run: ShardRun, base: TransformerLM, alone: TimedSystem, sized: _Sized) -> TimedSystem:
-    knobs = KnnKnobs.model_validate(run.job.config["knn_lm"])
+    knobs = TimedNeighbours.model_validate(run.job.config["knn_lm"])
     rows = sized.datastore.n_rows
     lm = KnnLM(
         base,
         sized.datastore,
         sized.next_token_N,
         k=min(knobs.k, rows),
-        tau=knobs.taus[len(knobs.taus) // 2],
+        tau=TAU,
         weight=WEIGHT,
     )
     added = sized.stored_bytes + sized.next_token_N.nbytes

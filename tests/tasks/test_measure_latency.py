@@ -30,7 +30,7 @@ from tasks.measure_latency import measure_shard
 from tasks.open_datastore import open_datastore
 from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
-from tasks.timed_systems import TimedSystem, open_systems
+from tasks.timed_systems import TAU, WEIGHT, TimedSystem, open_systems
 from tests.jobs import make_job
 from tests.knn_runs import build, knn_job
 from tests.scored_text import (
@@ -58,7 +58,7 @@ CONFIG: dict[str, JsonValue] = {
     "latency": LATENCY,
     "scoring": {},
     "index": {"recall_k": 8},
-    "knn_lm": {"k": 7, "taus": [2.0, 5.0, 30.0]},
+    "knn_lm": {"k": 7},
     "retrieval": RETRIEVAL.model_dump(),
 }
 LONGEST = sum(LENGTHS["test"])
@@ -174,7 +174,7 @@ def plain_systems(run: ShardRun) -> dict[tuple[str, int | None], LanguageModel]:
         ("base", None): base,
         ("memory", None): MixtureLM(base, memory, 0.5),
         ("rag", None): RetrievalLM(base, index, passages.__getitem__, RETRIEVAL, batch_tokens=4096),
-        ("knn_lm", OWN_ROWS): KnnLM(base, datastore, values, k=7, tau=5.0, weight=0.5),
+        ("knn_lm", OWN_ROWS): KnnLM(base, datastore, values, k=7, tau=TAU, weight=WEIGHT),
     }
 
 

@@ -48,7 +48,9 @@ class JointForCausalLM(PreTrainedModel, JointGenerationMixin):
             new: Any = AutoModelForCausalLM.from_config
             base, *memories = (new(part, trust_remote_code=False) for part in config.parts())
         self.base = base
-        self.memories = nn.ModuleList(memories)
+        # children of their own: transformers looks for tied weights in children, not in lists
+        for number, memory in enumerate(memories):
+            setattr(self, f"memory_{number}", memory)
         config.use_configs_of(self.parts)
         self._takes_kept = [_takes(part, "logits_to_keep") for part in self.parts]
         self.post_init()
@@ -87,6 +89,11 @@ class JointForCausalLM(PreTrainedModel, JointGenerationMixin):
         joint.generation_config = base.generation_config
         joint.eval()
         return joint
+
+    @property
+    def memories(self) -> list[Any]:
+        """The memories, in the order of their names in the configuration."""
+        return [getattr(self, f"memory_{number}") for number in range(len(self.config.memories))]
 
     @property
     def parts(self) -> list[Any]:

@@ -1,6 +1,7 @@
-"""`make bench`: every stage that has a benchmark, against a plain reference, as one table.
+"""`make bench`: everything that has a benchmark, against a plain reference, as one table.
 
-`python -m tests.benchmarks [STAGE ...] [--json]`; the module `bench_<stage>.py` measures a stage.
+`python -m tests.benchmarks [NAME ...] [--json]`; the module `bench_<name>.py` measures a stage of
+the pipeline, or a way to use what it made.
 """
 
 import argparse
@@ -17,23 +18,27 @@ from tests.benchmarks.interleaved import BenchRow
 
 FOLDER = Path(__file__).parent
 WIDTH = 140
-STAGES = [stage for stage in get_args(StageName) if (FOLDER / f"bench_{stage}.py").exists()]
+_ORDER = get_args(StageName)
+NAMES = sorted(
+    (path.stem.removeprefix("bench_") for path in FOLDER.glob("bench_*.py")),
+    key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name),
+)
 
 
 def main() -> None:
-    """Runs the benchmarks named on the command line, or all, in the order of the stages."""
+    """Runs the benchmarks named on the command line, or all; stages first, in their order."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("stages", nargs="*", metavar="STAGE", help=", ".join(STAGES))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
-    if unknown := sorted(set(options.stages) - set(STAGES)):
-        parser.error(f"no benchmark for {', '.join(unknown)}; there are {', '.join(STAGES)}")
+    if unknown := sorted(set(options.names) - set(NAMES)):
+        parser.error(f"no benchmark for {', '.join(unknown)}; there are {', '.join(NAMES)}")
     progress = Console(stderr=True)
     rows: list[BenchRow] = []
-    for stage in STAGES:
-        if stage in (options.stages or STAGES):
-            progress.print(f"measuring {stage} ...", style="dim")
-            rows += import_module(f"tests.benchmarks.bench_{stage}").run()
+    for name in NAMES:
+        if name in (options.names or NAMES):
+            progress.print(f"measuring {name} ...", style="dim")
+            rows += import_module(f"tests.benchmarks.bench_{name}").run()
     if options.json:
         print(json.dumps([row._asdict() for row in rows], indent=2))
     else:

@@ -28,17 +28,21 @@ def test_what_is_loaded_is_what_was_saved(joint: JointForCausalLM, tmp_path: Pat
     assert loaded.generation_config.pad_token_id == joint.base.generation_config.pad_token_id
 
 
-def test_tied_weights_are_stored_once_and_stay_tied(
-    joint: JointForCausalLM, tmp_path: Path
-) -> None:
+def test_tied_weights_are_stored_once_and_stay_tied(tmp_path: Path) -> None:
+    parts = [tiny_model("gpt2", seed=seed) for seed in (1, 2, 3)]
+    memories = {"law": parts[1], "biomed": parts[2]}
+    weights = {"law": 0.4, "biomed": 0.25}
+    joint = JointForCausalLM.from_models(parts[0], memories, weights, VOCABULARY)
     joint.save_pretrained(tmp_path)
     with safe_open(tmp_path / "model.safetensors", "pt") as stored:
         names = set(stored.keys())
-    assert joint.base.lm_head.weight is joint.base.transformer.wte.weight
-    assert "base.transformer.wte.weight" in names
-    assert "base.lm_head.weight" not in names
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path)
-    assert loaded.base.lm_head.weight is loaded.base.transformer.wte.weight
+    for prefix, part in zip(("base", "memory_0", "memory_1"), loaded.parts, strict=True):
+        assert f"{prefix}.transformer.wte.weight" in names
+        assert f"{prefix}.lm_head.weight" not in names
+        assert part.lm_head.weight is part.transformer.wte.weight
+    with torch.no_grad():
+        assert torch.equal(loaded(input_ids=IDS).logits, joint(input_ids=IDS).logits)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -1,0 +1,1 @@
+"""Answers many requests at a time from a base and its memories."""

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from storage.artifact_store import Store
+from tests.tiny_run import TinyRun, run_tiny_pipeline
 
 # a busy machine is slow, which is no fault of the code under test
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -20,6 +22,20 @@ settings.load_profile("busy")
 def store(tmp_path: Path) -> Store:
     """An empty store in a folder of its own."""
     return Store.open(str(tmp_path / "store"))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    """A tiny pipeline that has run, for all who only read it; parallel workers share it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder, done = shared / "tiny-run", shared / "tiny-run.done"
+    with FileLock(shared / "tiny-run.lock"):
+        if not done.exists():
+            run_tiny_pipeline(folder, os.environ | {"PREFECT_HOME": str(shared / "prefect")})
+            done.touch()
+    return TinyRun.in_folder(folder)
 
 
 @pytest.fixture(scope="module")

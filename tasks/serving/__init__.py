@@ -1,0 +1,1 @@
+"""The inference server: OpenAI's interface to what a pipeline has made."""

@@ -1,0 +1,97 @@
+"""Opens what is served: the first pipeline's base and the memories of all of them."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from transformers import PreTrainedTokenizerFast
+
+from memdec_core.errors import UserError
+from memdec_core.generation import stop_tokens_of
+from memdec_core.language_model import TransformerLM
+from memdec_core.model_loading import load_model, load_tokenizer, resolve_device
+from memdec_core.serving.models import ServedModels
+from memdec_core.tokenizer_match import explain_difference, real_vocab_size
+from storage.artifact_ref import ArtifactRef
+from storage.artifact_store import Store
+from tasks.base_names import name_bases
+from tasks.serving.engine_slot import ServedSet
+from tasks.serving.model_catalog import BASE, ModelCatalog, ServedMemory
+from tasks.side_by_side import tuned_alpha
+
+
+class ServedPipeline(NamedTuple):
+    """What a pipeline has made that can be served."""
+
+    name: str
+    base: ArtifactRef
+    memory: ArtifactRef
+    evaluation: ArtifactRef
+
+
+def open_models(
+    store: Store,
+    pipelines: Sequence[ServedPipeline],
+    alpha: float | None,
+    device: Literal["auto", "cpu", "cuda"],
+) -> ServedSet:
+    """Loads all models.
+
+    Args:
+        store: Where they are.
+        pipelines: At least one, each with a name of its own; the base is the first one's.
+        alpha: Weight of every memory where a request gives none; the tuned ones if None.
+        device: Where models run.
+
+    Raises:
+        UserError: A pipeline is called `base`, a model is not there, or tokenizers differ.
+        StorageError: The store could not be read.
+    """
+    if BASE in [pipeline.name for pipeline in pipelines]:
+        raise UserError(
+            f"a pipeline is called `{BASE}`, which is the name of the base alone here; "
+            "give it another `name` in its YAML file"
+        )
+    first = pipelines[0].base
+    base_folder = _folder(store, first)
+    tokenizer = load_tokenizer(base_folder)
+    for pipeline in pipelines:
+        _check_tokenizer(tokenizer, _folder(store, pipeline.memory), pipeline.name)
+    memories = [
+        ServedMemory(
+            pipeline.name, tuned_alpha(store, pipeline.evaluation) if alpha is None else alpha
+        )
+        for pipeline in pipelines
+    ]
+    where, vocabulary = resolve_device(device), real_vocab_size(tokenizer)
+    base, *others = (
+        TransformerLM(load_model(folder, where), vocabulary)
+        for folder in (base_folder, *(_folder(store, pipeline.memory) for pipeline in pipelines))
+    )
+    catalog = ModelCatalog(
+        base_name=name_bases(store, {BASE: first})[BASE],
+        memories=memories,
+        tokenizer=tokenizer,
+        stop_tokens=stop_tokens_of(base),
+        fingerprint="-".join(
+            ref.fingerprint[:8] for ref in (first, *(pipeline.memory for pipeline in pipelines))
+        ),
+        created=int(time.time()),
+    )
+    # every request of ours says its weights
+    return ServedSet(ServedModels(base, tuple(others), (0.0,) * len(others)), catalog)
+
+
+def _check_tokenizer(base: PreTrainedTokenizerFast, memory: Path, name: str) -> None:
+    difference = explain_difference(base, load_tokenizer(memory))
+    if difference is not None:
+        raise UserError(
+            f"the memory of `{name}` cannot be put beside the base: {difference} Serve it with a "
+            "base of its own family, or name another pipeline first"
+        )
+
+
+def _folder(store: Store, ref: ArtifactRef) -> Path:
+    store.require(ref)
+    return store.readers(ref)["all"].folder()

@@ -1,0 +1,88 @@
+"""Tokens' probabilities as answers show them."""
+
+import math
+from typing import NamedTuple
+
+from memdec_core.serving.request import TokenScores
+from tasks.serving.choice_text import PlacedToken
+from tasks.serving.model_catalog import ModelCatalog
+
+LEAST = -9999.0
+"""What OpenAI writes for a logarithm of 0, which JSON cannot say."""
+
+
+class ScoreWriter(NamedTuple):
+    """Writes tokens' scores in the three shapes that answers have.
+
+    Attributes:
+        catalog: Names tokens and memories.
+        top: Most probable tokens to tell.
+    """
+
+    catalog: ModelCatalog
+    top: int = 0
+
+    def completion(self, tokens: tuple[PlacedToken, ...]) -> dict[str, object]:
+        """As `logprobs` of a completion."""
+        names = self.catalog.token_bytes.name
+        return {
+            "tokens": [names(placed.token) for placed in tokens],
+            "token_logprobs": [
+                None if placed.scores is None else _finite(placed.scores.log_prob)
+                for placed in tokens
+            ],
+            "top_logprobs": [self._best(placed.scores) for placed in tokens] if self.top else None,
+            "text_offset": [placed.offset for placed in tokens],
+        }
+
+    def _best(self, scores: TokenScores | None) -> dict[str, float] | None:
+        if scores is None:
+            return None
+        shown = (*scores.top[: self.top], (scores.token, scores.log_prob))
+        name = self.catalog.token_bytes.name
+        return {name(token): _finite(log_prob) for token, log_prob in shown}
+
+    def chat(self, tokens: tuple[PlacedToken, ...]) -> dict[str, object]:
+        """As `logprobs` of a chat completion."""
+        content = [
+            {
+                **self._chat_token(placed.token, placed.scores.log_prob),
+                "top_logprobs": [
+                    self._chat_token(token, log_prob)
+                    for token, log_prob in placed.scores.top[: self.top]
+                ],
+            }
+            for placed in tokens
+            if placed.scores is not None
+        ]
+        return {"content": content, "refusal": None}
+
+    def _chat_token(self, token: int, log_prob: float) -> dict[str, object]:
+        token_bytes = self.catalog.token_bytes
+        return {
+            "token": token_bytes.name(token),
+            "logprob": _finite(log_prob),
+            "bytes": list(token_bytes[token]),
+        }
+
+    def parts(self, tokens: tuple[PlacedToken, ...]) -> list[dict[str, object]]:
+        """As our own `memdec`: under the mixture, the base and every memory."""
+        return [
+            {
+                "token": self.catalog.token_bytes.name(placed.token),
+                "prob": math.exp(placed.scores.log_prob),
+                "base_prob": math.exp(placed.scores.part_log_probs[0]),
+                "memory_probs": {
+                    name: math.exp(log_prob)
+                    for name, log_prob in zip(
+                        self.catalog.memories, placed.scores.part_log_probs[1:], strict=True
+                    )
+                },
+            }
+            for placed in tokens
+            if placed.scores is not None
+        ]
+
+
+def _finite(log_prob: float) -> float:
+    return max(log_prob, LEAST)

@@ -22,6 +22,7 @@ from tasks.build_targets import build_targets
 from tasks.build_tokens import build_tokens
 from tasks.compare_scores import compare_scores
 from tasks.evaluation_rows import evaluation_rows
+from tasks.extract_router_features import extract_router_features
 from tasks.measure_latency import measure_latency
 from tasks.run_settings import RunSettings
 from tasks.score_choices import score_choices
@@ -30,6 +31,7 @@ from tasks.score_knn_lm import score_knn_lm
 from tasks.score_model import score_model
 from tasks.score_retrieval import score_retrieval
 from tasks.stage_job import StageJob
+from tasks.train_alpha_router import train_alpha_router
 from tasks.train_memory import train_memory
 
 
@@ -58,6 +60,8 @@ _TASKS: dict[str, StageTask] = {
     "choice_scores": score_choices,
     "latency": measure_latency,
     "memorisation_audit": audit_memorisation,
+    "router_features": extract_router_features,
+    "alpha_router": train_alpha_router,
     "comparison": compare_scores,
 }
 
@@ -88,7 +92,7 @@ def compare_systems(config: PipelineConfig, settings: RunSettings) -> RunResult:
         run_stages(run, plan.pipeline)
         for job in plan.models:
             run(task_of(job), job)
-        run.check_tokenizers([*plan.pipeline.base_models, *plan.models])
+        run.check_tokenizers(plan.base_models, plan.vocabulary)
         for job in plan.beside:
             run(task_of(job), job)
         record_run(run.store, comparison_name(config), flow_run.get_id(), run.artifacts)

@@ -7,11 +7,13 @@ from flows.pipeline_config import PipelineConfig
 from flows.plan import Plan, plan_pipeline
 from flows.planned_jobs import Config, Inputs, PlannedJobs, section
 from flows.planned_measures import plan_measures
+from flows.planned_router import plan_routers
 from memdec_core.adaptation_config import DaptConfig, LoraConfig
 from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.corpus_config import CorpusConfig
 from memdec_core.training import MemoryTrainingConfig
 from storage.artifact_ref import ArtifactRef
+from tasks.shared_vocabulary import SharedVocabulary
 from tasks.stage_job import StageJob
 
 
@@ -22,13 +24,21 @@ class ComparisonPlan:
     Attributes:
         pipeline: The pipeline's own jobs.
         models: Base models that only the comparison has, each after its corpus.
+        vocabulary: What the tokenizers of all base models share, where some are longer.
         beside: Those of the other systems, each after those whose artifacts it reads; what the
             pipeline makes itself is not among them. The comparison is the last.
     """
 
     pipeline: Plan
     models: tuple[StageJob, ...]
+    vocabulary: SharedVocabulary | None
     beside: tuple[StageJob, ...]
+
+    @property
+    def base_models(self) -> list[StageJob]:
+        """The pipeline's base models, the datastore's first, then the comparison's own."""
+        own = (job for job in self.models if job.ref.stage == "base_model")
+        return [*self.pipeline.base_models, *own]
 
     @property
     def comparison(self) -> StageJob:
@@ -72,6 +82,10 @@ class _Planner:
         students = self._models("student", comparison.students)
         datastores = self._models("datastore", comparison.datastores)
         models = len(self._jobs.by_ref)
+        base_models = [job.ref for job in self._pipeline.base_models]
+        vocabulary = self._jobs.share_vocabulary(
+            dict.fromkeys([*base_models, *students.values(), *datastores.values()])
+        )
         memories = self._memories(students, datastores)
         systems = self._mixed_with_every_base(memories)
         for number, base in enumerate(self._pipeline.bases):
@@ -79,6 +93,7 @@ class _Planner:
         inputs = {"tokens": self._tokens} | systems
         for name, corpus in comparison.elsewhere.items():
             inputs |= self._elsewhere(name, corpus, systems)
+        inputs |= plan_routers(self._jobs, self._config, self._pipeline, inputs)
         inputs |= plan_measures(self._jobs, self._config, self._pipeline, systems)
         inputs |= {"evaluation": self._pipeline.evaluation.ref}
         inputs |= {"targets": self._pipeline.targets.ref}
@@ -86,7 +101,7 @@ class _Planner:
         sections = section("evaluation", self._config.evaluation, without=unread)
         self._jobs.add("comparison", sections | self._jobs.windows | self._knn_lm, inputs)
         jobs = tuple(self._jobs.by_ref.values())
-        return ComparisonPlan(self._pipeline, jobs[own:models], jobs[models:])
+        return ComparisonPlan(self._pipeline, jobs[own:models], vocabulary, jobs[models:])
 
     def _models(self, kind: str, configs: Mapping[str, BaseModelConfig]) -> Inputs:
         """Models that further memories are made with."""
@@ -174,5 +189,5 @@ class _Planner:
         index = self._jobs.index(keys, f"{name}_index")
         embedding = section("embeddings", self._config.embeddings)
         inputs = {"tokens": self._tokens, "model": base, "embeddings": keys, "index": index}
-        sections = self._knn_lm | embedding | self._jobs.windows
+        sections = self._knn_lm | embedding | self._jobs.windows | self._jobs.vocabulary(base)
         return self._jobs.add("scores", sections, inputs, name=f"{name}_scores")

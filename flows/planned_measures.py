@@ -10,6 +10,9 @@ from tasks.downstream_identity import downstream_identity
 _MIXED_DOWNSTREAM = ("memory", "dapt_small")
 """Of the systems mixed with every base; downstream, memories of an ablation are left out."""
 
+_CHOICE_SECTIONS = ("knn_lm", "embeddings", "vocabulary")
+"""Of a system's scoring, which its scoring of choices shares."""
+
 
 def plan_measures(
     jobs: PlannedJobs, config: PipelineConfig, pipeline: Plan, systems: Inputs
@@ -34,15 +37,16 @@ def plan_measures(
     alpha: Config = {"alpha": grid}
     for number, base in enumerate(pipeline.bases):
         read = {"tokens": pipeline.tokens.ref, "base": base, "memory": pipeline.memory.ref}
+        cut = jobs.vocabulary(base, pipeline.memory.ref)
         if config.comparison.audit is not None:
             scores = {"base_scores": systems[f"base_{number}"], "memory_scores": systems["memory"]}
-            sections = section("audit", config.comparison.audit) | scoring | alpha
+            sections = section("audit", config.comparison.audit) | scoring | alpha | cut
             name = f"audit_{number}"
             inputs[name] = jobs.add("memorisation_audit", sections, read | scores, name=name)
         if config.comparison.latency is not None:
             name = f"latency_{number}"
             sections, further = _timed(jobs, config, systems, number)
-            inputs[name] = jobs.add("latency", sections | scoring, read | further, name=name)
+            inputs[name] = jobs.add("latency", sections | scoring | cut, read | further, name=name)
     return inputs
 
 
@@ -81,7 +85,7 @@ def _choices_of(
 ) -> ArtifactRef:
     scored = jobs.by_ref[scores]
     further: Config = {
-        name: scored.config[name] for name in ("knn_lm", "embeddings") if name in scored.config
+        name: scored.config[name] for name in _CHOICE_SECTIONS if name in scored.config
     }
     inputs = {name: ref for name, ref in scored.inputs.items() if name != "tokens"}
     return jobs.add(

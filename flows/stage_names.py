@@ -18,7 +18,14 @@ StageName = Literal[
 """Stages of a pipeline, in order; `student` is one only where a memory changes its tokenizer."""
 
 ComparedStage = Literal[
-    "adapted_model", "choice_scores", "latency", "memorisation_audit", "comparison", "domains"
+    "adapted_model",
+    "choice_scores",
+    "latency",
+    "memorisation_audit",
+    "router_features",
+    "alpha_router",
+    "comparison",
+    "domains",
 ]
 """Stages that only a comparison has, and the one that joins several."""
 
@@ -36,6 +43,8 @@ FORMAT_VERSIONS: dict[StageName | ComparedStage, int] = {
     "choice_scores": 1,
     "latency": 1,
     "memorisation_audit": 1,
+    "router_features": 1,
+    "alpha_router": 1,
     "evaluation": 2,
     "report": 1,
     "comparison": 2,

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from memdec_core.adaptation_config import DaptConfig, LoraConfig
+from memdec_core.alpha_router_config import AlphaRouterConfig
 from memdec_core.audit_config import AuditConfig
 from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.corpus_config import CorpusConfig
@@ -63,6 +64,11 @@ class ComparisonConfig(BaseModel):
         "was tuned on the domain: what did it lose there? In-context retrieval is left out.",
     )
 
+    router: AlphaRouterConfig | None = Field(
+        None,
+        description="Base and memory also with an α that adapts to every token, set by a router "
+        "that is fitted on the validation split; null leaves it out.",
+    )
     downstream: DownstreamConfig | None = Field(
         None,
         description="Labelled data sets to classify zero-shot with every system but retrieval.",

@@ -38,7 +38,7 @@ class ResultRow(NamedTuple):
             or a downstream task.
         metric: `perplexity`, `perplexity_ratio` (to the base's; below 1 is better), `alpha`,
             `lambda`, `tau`, `beta`, `kl` (nats), `total_variation` or `top1_agreement`; those of
-            `downstream_table`, `memorisation` and `reliability`.
+            `downstream_table`, `memorisation`, `reliability` and `router_table`.
         value: The number.
         ci_low: Lower end of its confidence interval; None where there is none.
         ci_high: Upper end.

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from prefect import task
 from prefect.client.schemas.objects import State
-from pydantic import BaseModel, JsonValue
+from pydantic import JsonValue
 
-from memdec_core.alpha_search import search_alpha
 from memdec_core.audit_config import AuditConfig
 from memdec_core.errors import UserError
 from memdec_core.language_model import LanguageModel, TransformerLM
@@ -18,7 +17,7 @@ from memdec_core.memorisation import draw_spans, verbatim_rows, verbatim_runs
 from memdec_core.mixture import MixtureLM
 from memdec_core.model_loading import load_tokenizer
 from memdec_core.scoring_config import ScoringConfig
-from memdec_core.system_comparison import TUNING_SPLIT, ResultRow
+from memdec_core.system_comparison import ResultRow
 from storage.artifact_ref import ArtifactRef
 from storage.example_parquet import write_examples
 from storage.result_tables import write_results
@@ -26,11 +25,11 @@ from storage.token_shards import TokenReader
 from tasks.base_names import name_bases
 from tasks.run_settings import RunSettings
 from tasks.score_model import batch_tokens, open_model
-from tasks.scored_systems import only_scores
 from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
 from tasks.stage_run import STAGE_TASK, StageWork, run_stage
 from tasks.stream_text import StreamText
+from tasks.tuned_alpha import tuned_alpha
 
 AUDITED = "train"
 CONTROL = "test"
@@ -38,13 +37,6 @@ EXAMPLES = 20
 """Reproduced spans that are kept as text."""
 DISTRIBUTIONS = 5
 """Whole distributions per token in memory at a time: two models', the mixture, temporaries."""
-
-
-class AlphaGrid(BaseModel):
-    """Weights of the memory to try, as in the section `evaluation`."""
-
-    alphas: tuple[float, ...]
-    refine_alpha: bool
 
 
 def audit_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -110,16 +102,9 @@ def _systems(run: ShardRun, config: AuditConfig) -> tuple[dict[str, LanguageMode
     base, memory = (open_model(run, role, scoring) for role in ("base", "memory"))
     for role, lm in (("base", base), ("memory", memory)):
         _check_length(role, lm, config)
-    joint = MixtureLM(base, memory, _tuned_alpha(run))
+    joint = MixtureLM(base, memory, tuned_alpha(run))
     most_tokens = min(_fitting_tokens(lm, run.settings) for lm in (base, memory))
     return {"base": base, "memory_alone": memory, "memory": joint}, most_tokens
-
-
-def _tuned_alpha(run: ShardRun) -> float:
-    """The weight that does best on validation, as in the comparison's table."""
-    grid = AlphaGrid.model_validate(run.job.config["alpha"])
-    base, memory = (only_scores(run, f"{role}_scores")[TUNING_SPLIT] for role in ("base", "memory"))
-    return search_alpha(base, memory, grid.alphas, refine=grid.refine_alpha).alpha
 
 
 def _draw(run: ShardRun, config: AuditConfig) -> dict[str, tuple[TokenReader, NDArray[np.int64]]]:

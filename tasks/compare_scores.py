@@ -24,9 +24,10 @@ from memdec_core.system_comparison import (
 )
 from storage.artifact_ref import ArtifactRef
 from tasks.compared_measures import compared_measures
+from tasks.compared_routers import routed_rows
 from tasks.comparison_files import write_comparison
 from tasks.comparison_tables import perplexities, reported_split
-from tasks.evaluated_splits import bootstrap_of, open_splits
+from tasks.evaluated_splits import ELSEWHERE_SPLIT, bootstrap_of, open_splits
 from tasks.run_settings import RunSettings
 from tasks.score_knn_lm import KnnKnobs
 from tasks.scored_systems import all_scores, only_scores, scored_bases
@@ -38,8 +39,6 @@ from tasks.target_rows import fidelity_of, reliability_of, target_rows
 ADAPTED = ("rag", "dapt", "lora")
 """Systems that stand in the base's place; the others are mixed with it."""
 
-ELSEWHERE_SPLIT = "test"
-
 
 def compare_shard(run: ShardRun) -> dict[str, JsonValue]:
     """Tune what is to be tuned on validation; write the tables, the page and the pictures.
@@ -49,8 +48,9 @@ def compare_shard(run: ShardRun) -> dict[str, JsonValue]:
             scores by role: base_0, base_1, …; of each base knn_lm_0, rag_0, dapt_0, lora_0, …;
             parts to mix with every base: memory, memory_beta_1, …, dapt_small; and, for another
             corpus called general, general:tokens and scores general:base_0, general:memory, ….
+            What `routed_rows` and `compared_measures` read is optional.
             The pipeline's evaluation and targets, where they are given, say how far both can be
-            trusted. What `compared_measures` reads is optional too.
+            trusted.
 
     Returns:
         Perplexities by base and system.
@@ -75,6 +75,9 @@ def compare_shard(run: ShardRun) -> dict[str, JsonValue]:
                 curves[name][system.name] = system.curve
             for corpus, bootstrap in elsewhere.items():
                 rows += _rows_elsewhere(run, number, name, system, corpus, bootstrap)
+        if f"router_{number}" in run.job.inputs:
+            alpha = curves[name]["memory"].alpha
+            rows += routed_rows(run, number, name, alpha, bootstraps, elsewhere)
     reliability = reliability_of(run)
     rows += target_rows(run, reliability)
     measures = compared_measures(run, names, config)

@@ -14,6 +14,7 @@ from tasks.comparison_tables import (
 from tasks.loss_ablation import ablation
 from tasks.paper_page import paper_sections
 from tasks.report_tables import MEASURES, Rows, bases_of, by_key, interval, markdown_row
+from tasks.router_page import router_sections, router_summary
 
 SYSTEMS, ABLATION, RELIABILITY = "systems.png", "ablation.png", "reliability.png"
 NOTE = (
@@ -53,7 +54,7 @@ def comparison_page(
     split = reported_split(rows)
     sections: list[Section] = [
         ["# The memory and what one would do without it", "", NOTE],
-        ["## In short", "", *summary(rows)],
+        ["## In short", "", *summary(rows), *router_summary(rows)],
         [
             f"## Perplexity, {split}",
             "",
@@ -65,6 +66,7 @@ def comparison_page(
             [f"## Ratio to the base on another corpus: {corpus}", "", *_ratios(rows, corpus)]
             for corpus in corpora_elsewhere(rows)
         ],
+        *router_sections(rows),
         *_ablation(rows, pictures),
         ["## What was tuned", "", *markdown_table(tuned(rows))],
         *[

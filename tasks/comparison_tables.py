@@ -16,6 +16,7 @@ LABELS = {
     "dapt": "DAPT",
     "dapt_small": "+ DAPT of the student",
     "memory": "+ memory",
+    "memory_router": "+ memory, adaptive α",
     "memory_beta_0": "+ memory, cross-entropy only",
     "memory_beta_1": "+ memory, KL only",
 }

@@ -16,6 +16,8 @@ from storage.token_shards import TokenReader
 from tasks.stage_job import StageJob
 
 SPLITS = (TUNING_SPLIT, "test")
+ELSEWHERE_SPLIT = "test"
+"""Of corpora beside the domain."""
 
 
 @dataclass(frozen=True)

@@ -16,16 +16,17 @@ COMPARISON = {
     "dapt": TRAINING,
     "lora": TRAINING,
     "retrieval": {"passage_tokens": 16, "query_tokens": 8},
+    "router": {"hidden_units": 4},
     "audit": {"spans": 5, "prompt_tokens": 16, "continuation_tokens": 8},
     "latency": {"contexts": [8], "datastore_rows": [500], "new_tokens": 4, "repeats": 1},
 }
 SYSTEMS = {
     *("base", "knn_lm", "rag", "dapt", "lora"),
-    *("dapt_small", "memory", "memory_beta_0", "memory_beta_1"),
+    *("dapt_small", "memory", "memory_beta_0", "memory_beta_1", "memory_router"),
 }
 
 
-CLASSIFYING = SYSTEMS - {"rag", "memory_beta_0", "memory_beta_1"}
+CLASSIFYING = SYSTEMS - {"rag", "memory_beta_0", "memory_beta_1", "memory_router"}
 AUDITED = {"base", "memory_alone", "memory"}
 
 
@@ -89,6 +90,7 @@ def test_systems_are_compared_and_a_further_base_costs_its_own_share(
             *["scores"] * 9,
             *["choice_scores"] * 4,
             *("latency", "memorisation_audit"),
+            *("router_features", "router_features", "alpha_router"),
             *("evaluation", "report", "comparison"),
         ]
     )

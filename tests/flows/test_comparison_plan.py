@@ -119,6 +119,7 @@ def test_the_control_trains_the_student_and_lora_is_as_large_as_it(tiny_pipeline
         ("comparison.latency.repeats=2", {"latency_0"}),
         ("comparison.audit.spans=2", {"audit_0"}),
         ("comparison.audit=null", set()),
+        ("comparison.router={}", {"router_features_0", "router_0"}),
         (
             "training.beta=0.25",
             {"memory", "memory_scores", "evaluation", "report", "latency_0", "audit_0"},
@@ -159,6 +160,48 @@ def test_corpora_elsewhere_know_nothing_of_each_other(tiny_pipeline: Path) -> No
 def test_a_corpus_elsewhere_is_not_called_like_a_split(tiny_pipeline: Path) -> None:
     with pytest.raises(UserError, match=r"comparison.*`test`, which is a split's or"):
         plan(tiny_pipeline, "comparison.elsewhere={test: {documents: [x.jsonl]}}")
+
+
+def test_a_router_of_another_size_reads_the_same_features(tiny_pipeline: Path) -> None:
+    routed = plan(tiny_pipeline, "comparison.router={}")
+    wider = plan(tiny_pipeline, "comparison.router={hidden_units: 32}")
+    assert added(routed, wider) == {"router_0", "comparison"}
+
+
+def test_a_further_base_adds_its_own_router(tiny_pipeline: Path) -> None:
+    bases = further_bases(tiny_pipeline, 48)
+    router = "comparison.router={}"
+    two, routed = plan(tiny_pipeline, bases), plan(tiny_pipeline, bases, router)
+    jobs = named(routed)
+    assert added(two, routed) == {
+        *(f"router{stem}_{number}" for stem in ("", "_features") for number in "01"),
+        "comparison",
+    }
+    assert jobs["router_0"].ref == named(plan(tiny_pipeline, router))["router_0"].ref
+    for number, base in enumerate(routed.pipeline.bases):
+        features, fit = jobs[f"router_features_{number}"], jobs[f"router_{number}"]
+        assert features.inputs == {
+            "tokens": routed.pipeline.tokens.ref,
+            "base": base,
+            "memory": routed.pipeline.memory.ref,
+        }
+        assert fit.inputs["features"] == features.ref
+        assert fit.inputs["base_scores"] == routed.comparison.inputs[f"base_{number}"]
+        assert fit.inputs["memory_scores"] == routed.comparison.inputs["memory"]
+
+
+def test_elsewhere_a_router_needs_features_but_is_not_fitted_again(tiny_pipeline: Path) -> None:
+    documents = tiny_pipeline.parent / "general.jsonl"
+    write_documents(documents, 20, 1)
+    corpus = {"documents": [str(documents)], "test_fraction": 0.2}
+    elsewhere = f"comparison.elsewhere={json.dumps({'general': corpus})}"
+    router = "comparison.router={}"
+    found = plan(tiny_pipeline, elsewhere, router)
+    features = "general_router_features_0"
+    own = {"router_features_0", "router_0"}
+    assert added(plan(tiny_pipeline, elsewhere), found) == {*own, features, "comparison"}
+    assert named(found)[features].inputs["tokens"] == named(found)["general_tokens"].ref
+    assert found.comparison.inputs["general:router_features_0"] == named(found)[features].ref
 
 
 def test_another_student_changes_the_memory_alone(tiny_pipeline: Path) -> None:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from memdec_core.audit_config import AuditConfig
 from memdec_core.generation import (
     Decoder,
-    DecodingConfig,
     MixtureDecoder,
     TransformerDecoder,
     generate,
@@ -37,8 +36,7 @@ SYSTEMS: dict[str, tuple[LanguageModel, Callable[[], Decoder]]] = {
 
 
 def greedy(decoder: Decoder, prompt: list[int]) -> list[int]:
-    tokens = DecodingConfig(max_new_tokens=CONFIG.continuation_tokens)
-    return list(generate(decoder, prompt, tokens, stop_tokens=()))
+    return list(generate(decoder, prompt, CONFIG.continuation_tokens, stop_tokens=()))
 
 
 def written_by(make_decoder: Callable[[], Decoder]) -> tuple[NDArray[np.int64], list[int]]:

@@ -11,7 +11,6 @@ from pydantic import JsonValue
 from memdec_core.errors import UserError
 from memdec_core.generation import (
     Decoder,
-    DecodingConfig,
     MixtureDecoder,
     TransformerDecoder,
     generate,
@@ -50,8 +49,7 @@ Documents = dict[str, list[list[int]]]
 
 
 def greedy(system: str, prompt: list[int]) -> list[int]:
-    tokens = DecodingConfig(max_new_tokens=CONTINUATION)
-    return list(generate(DECODERS[system](), prompt, tokens, stop_tokens=()))
+    return list(generate(DECODERS[system](), prompt, CONTINUATION, stop_tokens=()))
 
 
 def make_documents() -> Documents:

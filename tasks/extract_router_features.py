@@ -1,0 +1,60 @@
+"""router_features: what a router sees of every position of valid and test.
+
+An artifact of its own: routers of another size or seed are fitted on it without a forward pass.
+"""
+
+import time
+
+from prefect import task
+from prefect.client.schemas.objects import State
+from pydantic import JsonValue
+
+from memdec_core.router_features import FEATURES, split_router_features
+from memdec_core.scoring_config import ScoringConfig
+from storage.artifact_ref import ArtifactRef
+from storage.feature_parquet import write_features
+from tasks.evaluated_splits import open_splits
+from tasks.run_settings import RunSettings
+from tasks.score_model import batch_tokens, by_split, list_splits, open_model
+from tasks.shard_run import ShardRun
+from tasks.stage_job import StageJob
+from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+
+
+def extract_shard(run: ShardRun) -> dict[str, JsonValue]:
+    """Compute one split's features in one pass of both models.
+
+    Args:
+        run: A shard named after its split; config sections `scoring` and `windows`; inputs tokens,
+            base and memory.
+
+    Returns:
+        Positions, and how many were read in a second.
+
+    Raises:
+        UserError: A model's context is shorter than the windows, or there is no validation text.
+    """
+    split = open_splits(run.job, run.store)[run.shard]
+    config = ScoringConfig.model_validate(run.job.config["scoring"])
+    base, memory = (open_model(run, role, config) for role in ("base", "memory"))
+    started = time.monotonic()
+    features_NF = split_router_features(
+        base,
+        memory,
+        split.windows_W4,
+        split.read_tokens,
+        batch_tokens=min(batch_tokens(lm, run.settings) for lm in (base, memory)),
+        on_progress=lambda fraction: run.report(fraction, f"{run.shard} split"),
+    )
+    write_features(run.writer.folder, FEATURES, features_NF)
+    n = len(features_NF)
+    return {
+        "positions": n,
+        "positions_per_second": round(n / (time.monotonic() - started), 1),
+    }
+
+
+@task(**STAGE_TASK)
+def extract_router_features(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
+    """Computes what a router sees of valid and test."""
+    return run_stage(job, settings, StageWork(extract_shard, list_splits, by_split))

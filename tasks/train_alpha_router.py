@@ -1,0 +1,87 @@
+"""alpha_router: a weight of the memory for every token, learnt on the validation split."""
+
+import numpy as np
+from numpy.typing import NDArray
+from prefect import task
+from prefect.client.schemas.objects import State
+from pydantic import JsonValue
+
+from memdec_core.alpha_router import RoutedScores, route_scores
+from memdec_core.alpha_router_config import AlphaRouterConfig
+from memdec_core.bootstrap import cluster_starts
+from memdec_core.perplexity import perplexity
+from memdec_core.router_features import FEATURES
+from memdec_core.router_table import alpha_figures
+from memdec_core.router_training import RouterFit, Tokens, fit_router
+from memdec_core.system_comparison import TUNING_SPLIT
+from storage.artifact_ref import ArtifactRef
+from storage.feature_parquet import read_features
+from storage.routed_parquet import write_routed
+from storage.router_files import write_router
+from tasks.evaluated_splits import EvaluatedSplit, open_splits
+from tasks.run_settings import RunSettings
+from tasks.scored_systems import only_scores
+from tasks.shard_run import ShardRun
+from tasks.stage_job import StageJob
+from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.tuned_alpha import tuned_alpha
+
+
+def train_shard(run: ShardRun) -> dict[str, JsonValue]:
+    """Fit the router on valid; write it, and what it makes of valid and test.
+
+    Args:
+        run: Shard `all`; config sections `alpha_router`, `alpha` and `windows`; inputs tokens,
+            features, base_scores and memory_scores.
+
+    Returns:
+        What the held-out documents chose; by split perplexity, and α's mean and quantiles.
+
+    Raises:
+        UserError: There is too little validation text to hold any out.
+    """
+    splits = open_splits(run.job, run.store)
+    features = run.store.readers(run.job.inputs["features"])
+    base, memory = (only_scores(run, f"{part}_scores") for part in ("base", "memory"))
+    parts = {
+        name: (read_features(features[name], FEATURES), base[name], memory[name]) for name in splits
+    }
+    alpha = tuned_alpha(run)
+    config = AlphaRouterConfig.model_validate(run.job.config["alpha_router"])
+    starts_C = _documents(splits[TUNING_SPLIT])
+    fit = fit_router(Tokens.of(*parts[TUNING_SPLIT]), starts_C, alpha, config)
+    chosen = _chosen(fit) | {"constant_alpha": alpha}
+    facts = chosen | config.model_dump(mode="json") | {"features": [*FEATURES]}
+    write_router(run.writer.folder, fit.router.arrays(), facts)
+    figures: dict[str, JsonValue] = {}
+    for name, part in parts.items():
+        routed = route_scores(fit.router, *part)
+        write_routed(run.writer.folder, name, *routed)
+        figures[name] = _figures(routed)
+    return chosen | figures
+
+
+def _documents(split: EvaluatedSplit) -> NDArray[np.int64]:
+    """First position of every document."""
+    offsets_D1 = split.offsets_D1 if split.scope == "document" else None
+    return cluster_starts(split.windows_W4, offsets_D1)
+
+
+def _chosen(fit: RouterFit) -> dict[str, JsonValue]:
+    return {
+        "penalty": fit.penalty,
+        "steps": fit.steps,
+        "fitted_positions": fit.fitted_positions,
+        "held_out_positions": fit.held_out_positions,
+        "held_out_ratio": float(np.exp(-fit.held_out_gain)),
+    }
+
+
+def _figures(routed: RoutedScores) -> dict[str, JsonValue]:
+    return {"perplexity": perplexity(routed.log_probs_N), **alpha_figures(routed.alphas_N)}
+
+
+@task(**STAGE_TASK)
+def train_alpha_router(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
+    """Fits a router of α for one base."""
+    return run_stage(job, settings, StageWork(train_shard))

@@ -85,7 +85,7 @@ def run_stages(run: StageRunner, plan: Plan) -> None:
         run(build_corpus, corpus)
     for base_model in plan.base_models:
         run(build_base_model, base_model)
-    run.check_tokenizers(plan.base_models)
+    run.check_tokenizers(plan.base_models, plan.vocabulary)
     for memory in plan.other_memories:
         run(build_base_model, memory)
     for student in plan.students:

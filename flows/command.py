@@ -3,12 +3,16 @@
 import typer
 
 from flows.artifact_commands import artifacts_app
+from flows.chat_command import chat
 from flows.compare_command import compare
 from flows.console import exit_on_mistake
 from flows.explain_command import explain
+from flows.export_command import export
 from flows.generate_command import generate
 from flows.plan_command import plan
 from flows.run_command import run
+from flows.serve_command import serve
+from flows.tokenizers_command import tokenizers
 
 app = typer.Typer(
     name="memdec",
@@ -21,7 +25,11 @@ app.command()(run)
 app.command()(plan)
 app.command()(compare)
 app.command()(generate)
+app.command()(chat)
 app.command()(explain)
+app.command()(serve)
+app.command()(export)
+app.command()(tokenizers)
 app.add_typer(artifacts_app, name="artifacts")
 
 

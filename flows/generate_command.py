@@ -1,5 +1,6 @@
 """`memdec generate`: base and base+memory side by side."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -8,14 +9,25 @@ from rich.table import Table
 from flows.command_options import DEFAULT_STORE, Alpha, Device, Json, Overrides, Pipeline, StoreUrl
 from flows.config_file import load_config
 from flows.console import output, print_json
+from flows.continuation_options import (
+    MaxNewTokens,
+    NumBeams,
+    NumSamples,
+    RepetitionPenalty,
+    Seed,
+    Stop,
+    Temperature,
+    TopK,
+    TopP,
+    continuation_config,
+)
 from flows.plan import plan_pipeline
 from storage.artifact_store import Store
 
-Prompt = Annotated[str, typer.Option(help="The text to continue.")]
-MaxNewTokens = Annotated[int, typer.Option(min=1, help="Most tokens to add.")]
-Temperature = Annotated[float, typer.Option(min=0, help="0 is greedy; 1 samples.")]
-TopP = Annotated[float, typer.Option(min=0, max=1, help="Sample among this much probability.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of the samples.")]
+Prompt = Annotated[
+    str,
+    typer.Option(help="The text to continue; `-` reads it from standard input, to the last line."),
+]
 
 
 def generate(  # noqa: PLR0913 - each is an option of the command
@@ -25,6 +37,11 @@ def generate(  # noqa: PLR0913 - each is an option of the command
     max_new_tokens: MaxNewTokens = 60,
     temperature: Temperature = 0.0,
     top_p: TopP = 1.0,
+    top_k: TopK = 0,
+    repetition_penalty: RepetitionPenalty = 1.0,
+    num_beams: NumBeams = 1,
+    num_samples: NumSamples = 1,
+    stop: Stop = None,
     seed: Seed = 0,
     overrides: Overrides = None,
     store: StoreUrl = DEFAULT_STORE,
@@ -32,20 +49,28 @@ def generate(  # noqa: PLR0913 - each is an option of the command
     as_json: Json = False,
 ) -> None:
     """Continue a prompt with the base model alone and with its memory."""
-    from memdec_core.generation import DecodingConfig  # PyTorch takes seconds to import
-    from tasks.side_by_side import side_by_side, tuned_alpha
-
+    config = continuation_config(
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        repetition_penalty=repetition_penalty,
+        num_beams=num_beams,
+        num_samples=num_samples,
+        stop=stop or (),
+        seed=seed,
+    )
+    text = sys.stdin.read().removesuffix("\n") if prompt == "-" else prompt
     plan = plan_pipeline(load_config(pipeline, overrides or []))
     opened = Store.open_existing(store)
-    decoding = DecodingConfig(
-        max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed
-    )
+    from tasks.side_by_side import side_by_side, tuned_alpha  # PyTorch takes seconds to import
+
     weight = tuned_alpha(opened, plan.evaluation.ref) if alpha is None else alpha
-    base = plan.bases[0]
-    texts = side_by_side(opened, base, plan.memory.ref, weight, prompt, decoding, device)
+    texts = side_by_side(opened, plan.bases[0], plan.memory.ref, weight, text, config, device)
     if as_json:
-        print_json({"prompt": prompt, "alpha": weight, **texts})
+        print_json({"prompt": text, "alpha": weight, **texts})
         return
-    table = Table("base", f"base + memory (α = {weight:g})", title=prompt, show_lines=True)
-    table.add_row(texts["base"], texts["memory"])
+    table = Table("base", f"base + memory (α = {weight:g})", title=text, show_lines=True)
+    for row in zip(texts["base"], texts["memory"], strict=True):
+        table.add_row(*row)
     output.print(table, markup=False)

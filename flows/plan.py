@@ -10,6 +10,7 @@ from flows.planned_jobs import PlannedJobs, section
 from flows.stage_names import StageName
 from memdec_core.errors import UserError
 from storage.artifact_ref import ArtifactRef
+from tasks.shared_vocabulary import SharedVocabulary
 from tasks.stage_job import StageJob
 
 
@@ -20,10 +21,11 @@ class Plan:
     Attributes:
         corpora: The domain's corpus, then the general corpora of pretrained base models.
         base_models: The datastore's model first, then the student and the evaluated ones; all
-            have one tokenizer.
+            have one tokenizer, or longer and shorter ones of a family.
         other_memories: The memory of another tokenizer that the student is made from, if any.
         students: The student that is made from it.
         bases: The evaluated base models, in the order of the configuration.
+        vocabulary: What the base models' tokenizers share, where some are longer than others.
         scores: Of the memory, then of the bases.
     """
 
@@ -37,6 +39,7 @@ class Plan:
     targets: StageJob
     memory: StageJob
     bases: tuple[ArtifactRef, ...]
+    vocabulary: SharedVocabulary | None
     scores: tuple[StageJob, ...]
     evaluation: StageJob
     report: StageJob
@@ -93,6 +96,7 @@ def plan_pipeline(config: PipelineConfig) -> Plan:
         jobs.base_model(model, f"evaluated_{number}")
         for number, model in enumerate(config.evaluation.bases)
     ] or [base]
+    vocabulary = jobs.share_vocabulary(dict.fromkeys((base, student, *bases)))
     tokens = jobs.tokens(corpus, base)
     embeddings = jobs.embeddings(tokens, base)
     index = jobs.index(embeddings)
@@ -125,6 +129,7 @@ def plan_pipeline(config: PipelineConfig) -> Plan:
         targets=by_ref[targets],
         memory=by_ref[memory],
         bases=tuple(bases),
+        vocabulary=vocabulary,
         scores=tuple(by_ref[ref] for ref in dict.fromkeys(scores.values())),
         evaluation=by_ref[evaluation],
         report=by_ref[report],

@@ -10,10 +10,12 @@ from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.corpus_config import CorpusConfig
 from memdec_core.scoring_config import ScoringConfig
 from memdec_core.student_config import FromMemoryConfig
+from memdec_core.vocabulary_config import VocabularyConfig
 from storage.artifact_ref import ArtifactRef
 from storage.fingerprint import fingerprint
 from tasks.base_model_identity import base_model_identity
 from tasks.corpus_identity import corpus_identity
+from tasks.shared_vocabulary import SharedVocabulary, plan_vocabulary
 from tasks.stage_job import StageJob
 
 Config = dict[str, JsonValue]
@@ -33,6 +35,7 @@ class PlannedJobs:
         self.by_ref = {job.ref: job for job in known}
         self.windows = section("windows", config.windows)
         self._config = config
+        self._vocabulary: SharedVocabulary | None = None
 
     def add(
         self,
@@ -87,6 +90,29 @@ class PlannedJobs:
         sections = section("student", config) | self.windows
         return self.add("student", sections, inputs, identity=identity)
 
+    def share_vocabulary(self, models: Iterable[ArtifactRef]) -> SharedVocabulary | None:
+        """Finds what models share, the datastore's first; jobs added from now on keep to it.
+
+        A student made from another memory has its base model's tokenizer and is passed over.
+        """
+        jobs = [self.by_ref[ref] for ref in models if ref.stage == "base_model"]
+        self._vocabulary = plan_vocabulary(jobs)
+        return self._vocabulary
+
+    def vocabulary(self, *models: ArtifactRef) -> Config:
+        """The section `vocabulary` of a job, empty unless a model's tokenizer is to be cut."""
+        shared = self._vocabulary
+        if shared is None or not {self._tokenizer_of(model) for model in models} & {*shared.longer}:
+            return {}
+        return section("vocabulary", VocabularyConfig(size=shared.size))
+
+    def _tokenizer_of(self, model: ArtifactRef) -> ArtifactRef:
+        """The base model whose tokenizer a model has."""
+        if model.stage == "base_model":
+            return model
+        role = {"memory": "student", "student": "base_model", "adapted_model": "base_model"}
+        return self._tokenizer_of(self.by_ref[model].inputs[role[model.stage]])
+
     def tokens(self, corpus: ArtifactRef, base: ArtifactRef, name: str = "tokens") -> ArtifactRef:
         """Plans the tokens of a corpus, by a base model's tokenizer."""
         inputs = {"corpus": corpus, "base_model": base}
@@ -117,9 +143,9 @@ class PlannedJobs:
     ) -> ArtifactRef:
         """Plans a model's scores; a further section says how the system changes the model."""
         scoring = ScoringConfig(precision=self._config.evaluation.precision)
-        sections = section("scoring", scoring) | self.windows | (further or {})
+        sections = section("scoring", scoring) | self.windows | self.vocabulary(model)
         inputs = {"tokens": tokens, "model": model}
-        return self.add("scores", sections, inputs, name=f"{system}_scores")
+        return self.add("scores", sections | (further or {}), inputs, name=f"{system}_scores")
 
 
 def section(name: str, config: BaseModel, without: set[str] | None = None) -> Config:

@@ -14,6 +14,7 @@ from tasks.check_neighbours import check_neighbours
 from tasks.check_tokenizers import check_tokenizers
 from tasks.progress import announce
 from tasks.run_settings import RunSettings
+from tasks.shared_vocabulary import SharedVocabulary
 from tasks.stage_job import StageJob
 
 StageTask = Task[[StageJob, RunSettings], Any]
@@ -70,10 +71,12 @@ class StageRunner:
             )
         )
 
-    def check_tokenizers(self, base_models: Sequence[StageJob]) -> None:
+    def check_tokenizers(
+        self, base_models: Sequence[StageJob], planned: SharedVocabulary | None
+    ) -> None:
         """Refuses models that do not share the first one's tokenizer, before any real work."""
         if all(job.ref in self._wanted for job in base_models) and len(base_models) > 1:
-            check_tokenizers(base_models, self._settings)
+            check_tokenizers(base_models, planned, self._settings)
 
     def check_neighbours(self, plan: Plan) -> None:
         """Refuses more neighbours than the tokens give, before any is computed."""

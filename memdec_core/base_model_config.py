@@ -76,6 +76,12 @@ class BaseModelConfig(BaseModel):
     pretrain: PretrainConfig | None = Field(
         None, description="Train a small model from scratch instead; needs no download."
     )
+    license: str | None = Field(
+        None,
+        min_length=1,
+        description="Licence of the model, such as `apache-2.0`, for the card of an exported "
+        "model; it changes no artifact.",
+    )
 
     @model_validator(mode="after")
     def _exactly_one_source(self) -> Self:

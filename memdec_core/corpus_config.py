@@ -49,3 +49,14 @@ class CorpusConfig(BaseModel):
         description="Most characters of text in one part, the unit of tokenisation (a single "
         "longer document makes a part of its own).",
     )
+    license: str | None = Field(
+        None,
+        min_length=1,
+        description="Licence of the documents, such as `cc-by-4.0`, for the card of an exported "
+        "model; it changes no artifact.",
+    )
+    language: str | None = Field(
+        None,
+        min_length=2,
+        description="Language of the documents, such as `en`, for the same card.",
+    )

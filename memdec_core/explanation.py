@@ -89,9 +89,13 @@ def weigh_neighbours(
 
 
 def knn_probabilities(weighed: WeighedNeighbours, vocab_size: int) -> NDArray[np.float64]:
-    """p_kNN of every token, whole: without the truncation of training targets."""
+    """p_kNN of every token, whole: without the truncation of training targets.
+
+    Neighbours that carry a token past `vocab_size`, which not all models have, add to none.
+    """
     p_knn_V = np.zeros(vocab_size)
-    np.add.at(p_knn_V, weighed.tokens_K, weighed.weights_K)
+    known_K = weighed.tokens_K < vocab_size
+    np.add.at(p_knn_V, weighed.tokens_K[known_K], weighed.weights_K[known_K])
     return p_knn_V
 
 

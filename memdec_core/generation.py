@@ -1,6 +1,7 @@
-"""Text from a base, or from a base with its memory, token by token with cached attention.
+"""Greedy text of a base, or of a base with its memory, token by token with cached attention.
 
-One sequence at a time, so there is no padding and no mask to get wrong. V is the vocabulary.
+One sequence at a time, so there is no padding and no mask to get wrong: what latency is measured
+with, and what lm-evaluation-harness gets. V is the vocabulary.
 """
 
 import inspect
@@ -8,27 +9,11 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from memdec_core.errors import UserError
 from memdec_core.language_model import TransformerLM
 from memdec_core.mixture import mix_log_probs
-
-
-class DecodingConfig(BaseModel):
-    """How the next token is chosen, and how many."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_new_tokens: int = Field(100, ge=1, description="Most tokens to add.")
-    temperature: float = Field(
-        0.0, ge=0, description="0 takes the most probable token; 1 samples as the model says."
-    )
-    top_p: float = Field(
-        1.0, gt=0, le=1, description="Sample among the most probable tokens of this total mass."
-    )
-    seed: int = Field(0, ge=0, description="Seed of the samples.")
 
 
 class Decoder(Protocol):
@@ -91,14 +76,14 @@ class MixtureDecoder:
 
 
 def generate(
-    decoder: Decoder, prompt: Sequence[int], config: DecodingConfig, stop_tokens: Collection[int]
+    decoder: Decoder, prompt: Sequence[int], max_new_tokens: int, stop_tokens: Collection[int]
 ) -> Iterator[int]:
-    """Continue a prompt.
+    """Continue a prompt with the most probable tokens.
 
     Args:
         decoder: A fresh decoder; used up by this call.
         prompt: Token ids, at least one.
-        config: How to choose tokens.
+        max_new_tokens: Most tokens to add.
         stop_tokens: Ids that end the text, such as the end-of-sequence token.
 
     Yields:
@@ -109,35 +94,24 @@ def generate(
     """
     if not prompt:
         raise UserError("the prompt is empty: give at least one token to continue")
-    limit, needed = decoder.context_length, len(prompt) + config.max_new_tokens
+    limit, needed = decoder.context_length, len(prompt) + max_new_tokens
     if limit is not None and needed > limit:
         raise UserError(
-            f"a prompt of {len(prompt)} tokens and {config.max_new_tokens} new ones exceed the "
+            f"a prompt of {len(prompt)} tokens and {max_new_tokens} new ones exceed the "
             f"context of {limit}: shorten the prompt or lower max_new_tokens"
         )
-    return _tokens(decoder, list(prompt), config, stop_tokens)
+    return _tokens(decoder, list(prompt), max_new_tokens, stop_tokens)
 
 
 def _tokens(
-    decoder: Decoder, fed: list[int], config: DecodingConfig, stop_tokens: Collection[int]
+    decoder: Decoder, fed: list[int], max_new_tokens: int, stop_tokens: Collection[int]
 ) -> Iterator[int]:
-    generator = torch.Generator().manual_seed(config.seed)
-    for _ in range(config.max_new_tokens):
-        token = choose_token(decoder.feed(fed), config, generator)
+    for _ in range(max_new_tokens):
+        token = int(decoder.feed(fed).argmax())
         if token in stop_tokens:
             return
         yield token
         fed = [token]
-
-
-def choose_token(log_probs_V: Tensor, config: DecodingConfig, generator: torch.Generator) -> int:
-    """The most probable token, or a sample of the tempered and truncated distribution."""
-    if config.temperature == 0:
-        return int(log_probs_V.argmax())
-    ordered = torch.softmax(log_probs_V.double() / config.temperature, dim=-1).sort(descending=True)
-    before_V = ordered.values.cumsum(dim=-1) - ordered.values
-    kept_V = torch.where(before_V < config.top_p, ordered.values, 0.0)
-    return int(ordered.indices[torch.multinomial(kept_V, 1, generator=generator)])
 
 
 def stop_tokens_of(lm: TransformerLM) -> frozenset[int]:

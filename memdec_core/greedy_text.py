@@ -8,7 +8,6 @@ from memdec_core.continuation_scoring import context_length_of
 from memdec_core.errors import UserError
 from memdec_core.generation import (
     Decoder,
-    DecodingConfig,
     MixtureDecoder,
     TransformerDecoder,
     generate,
@@ -65,7 +64,7 @@ def greedy_text(
     ending = _stop_tokens(lm) | {int(tokenizer.eos_token_id)}
     tokens: list[int] = []
     text = ""
-    for token in generate(decoder, fitting, DecodingConfig(max_new_tokens=max_new_tokens), ending):
+    for token in generate(decoder, fitting, max_new_tokens, ending):
         tokens.append(token)
         text = str(tokenizer.decode(tokens))
         found = [place for stop in until if (place := text.find(stop)) >= 0]

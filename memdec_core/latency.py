@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from memdec_core.generation import Decoder, DecodingConfig, generate
+from memdec_core.generation import Decoder, generate
 from memdec_core.latency_config import LatencyConfig
 
 BASE = "base"
@@ -76,7 +76,7 @@ def _run(
     decoder: Decoder, prompt: Sequence[int], new_tokens: int, clock: Callable[[], float]
 ) -> _Run:
     """One greedy continuation; its full length is timed, whatever token comes."""
-    tokens = generate(decoder, prompt, DecodingConfig(max_new_tokens=new_tokens), ())
+    tokens = generate(decoder, prompt, new_tokens, ())
     started = clock()
     next(tokens)
     first = clock()

@@ -45,14 +45,16 @@ def resolve_device(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
 
 
 def load_model(
-    folder: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    folder: Path,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | Literal["auto"] = torch.float32,
 ) -> PreTrainedModel:
     """Load a causal language model, in evaluation mode.
 
     Args:
         folder: config.json and *.safetensors.
         device: Where the weights go.
-        dtype: Type of the weights in memory, whatever it is on disk.
+        dtype: Type of the weights in memory, whatever it is on disk; `auto` is the one on disk.
 
     Raises:
         UserError: The folder lacks a file or a weight, its files do not fit together, or the model

@@ -69,6 +69,21 @@ def nearest(ids_QC: NDArray[np.int64], distances_QC: NDArray[np.float32], k: int
     return unpack_words(np.pad(words_QC, ((0, 0), (0, missing)), constant_values=NO_WORD))
 
 
+def without_rows(neighbours: Neighbours, struck_R: NDArray[np.bool_]) -> Neighbours:
+    """The same lists without some rows of the datastore, as long as before and filled at the end.
+
+    Args:
+        neighbours: The lists.
+        struck_R: Which rows of the datastore are not to count.
+    """
+    ids_QK, distances_QK = neighbours
+    struck_QK = struck_R[ids_QK] | (ids_QK < 0)
+    if np.array_equal(struck_QK, ids_QK < 0):
+        return neighbours
+    kept_QK = np.where(struck_QK, MASKED, ids_QK)
+    return nearest(kept_QK, np.where(struck_QK, np.float32(np.inf), distances_QK), ids_QK.shape[1])
+
+
 def unpack_words(words_QK: NDArray[np.uint64]) -> Neighbours:
     """Reads lists of words, which hold a row's distance above the row.
 

@@ -4,6 +4,9 @@ A memory and a base can only be mixed when every id means the same token to both
 becomes the same ids. What is compared is what can change an id: vocabulary, merges, normaliser,
 pre-tokeniser, added tokens and special ids; then a few texts, as a probe of all of it together.
 Decoders, templates and padding are left out: they do not take part in encoding our texts.
+
+This is equality. What is shared by tokenizers with different added tokens is found by
+`tokenizer_compatibility`.
 """
 
 import json
@@ -40,12 +43,26 @@ def explain_difference(a: PreTrainedTokenizerFast, b: PreTrainedTokenizerFast) -
     Returns:
         One sentence about the first difference found, with examples, or None.
     """
-    backend_a, backend_b = _backend(a), _backend(b)
+    backend_a, backend_b = backend_of(a), backend_of(b)
+    found = (
+        _vocabularies(a.get_vocab(), b.get_vocab())
+        or _special_ids(a, b)
+        or _added_tokens(backend_a, backend_b)
+    )
+    return f"{found}." if found else explain_rule_difference(a, b)
+
+
+def explain_rule_difference(a: PreTrainedTokenizerFast, b: PreTrainedTokenizerFast) -> str | None:
+    """As `explain_difference`, of all but the tokens themselves: the rules that make ids of text.
+
+    Args:
+        a: One tokenizer, called "the first" in the explanation.
+        b: The other, "the second".
+    """
+    backend_a, backend_b = backend_of(a), backend_of(b)
     checks: list[Callable[[], str | None]] = [
-        lambda: _vocabularies(a.get_vocab(), b.get_vocab()),
         lambda: _special_ids(a, b),
         lambda: _merges(backend_a, backend_b),
-        lambda: _added_tokens(backend_a, backend_b),
         lambda: _setting(backend_a, backend_b, "normalizer"),
         lambda: _setting(backend_a, backend_b, "pre_tokenizer"),
         lambda: _model_settings(backend_a, backend_b),
@@ -54,9 +71,15 @@ def explain_difference(a: PreTrainedTokenizerFast, b: PreTrainedTokenizerFast) -
     return next((f"{found}." for check in checks if (found := check()) is not None), None)
 
 
-def _backend(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+def backend_of(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+    """What tokenizer.json says: `model`, `added_tokens`, `normalizer`, `pre_tokenizer`."""
     backend: dict[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())
     return backend
+
+
+def quoted(tokens: list[str]) -> str:
+    """The first few of some tokens, for a message."""
+    return ", ".join(repr(token) for token in tokens[:EXAMPLES])
 
 
 def _vocabularies(a: dict[str, int], b: dict[str, int]) -> str | None:
@@ -65,7 +88,7 @@ def _vocabularies(a: dict[str, int], b: dict[str, int]) -> str | None:
     only_a, only_b = (sorted(x.keys() - y.keys(), key=x.__getitem__) for x, y in ((a, b), (b, a)))
     if only_a or only_b:
         lacks = [
-            f"{len(only)} tokens are only in the {which}, such as {_quoted(only)}"
+            f"{len(only)} tokens are only in the {which}, such as {quoted(only)}"
             for which, only in (("first", only_a), ("second", only_b))
             if only
         ]
@@ -107,7 +130,7 @@ def _added_tokens(a: dict[str, Any], b: dict[str, Any]) -> str | None:
     ]
     if not different:
         return None
-    return f"{len(different)} added tokens are declared differently, such as {_quoted(different)}"
+    return f"{len(different)} added tokens are declared differently, such as {quoted(different)}"
 
 
 def _setting(a: dict[str, Any], b: dict[str, Any], key: str) -> str | None:
@@ -122,7 +145,7 @@ def _model_settings(a: dict[str, Any], b: dict[str, Any]) -> str | None:
         {k: v for k, v in x["model"].items() if k not in ("vocab", "merges")} for x in (a, b)
     )
     for key in sorted(one.keys() | other.keys()):
-        if one.get(key) != other.get(key):
+        if (one.get(key) or None) != (other.get(key) or None):  # "" and false are as good as unset
             return (
                 f"the tokenizer models differ in `{key}`: {one.get(key)!r} in the first and "
                 f"{other.get(key)!r} in the second"
@@ -138,10 +161,6 @@ def _probes(a: PreTrainedTokenizerFast, b: PreTrainedTokenizerFast) -> str | Non
         if one != other:
             return f"the text {text!r} becomes {one} in the first and {other} in the second"
     return None
-
-
-def _quoted(tokens: list[str]) -> str:
-    return ", ".join(repr(token) for token in tokens[:EXAMPLES])
 
 
 def _short(setting: object) -> str:

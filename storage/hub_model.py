@@ -16,9 +16,11 @@ from huggingface_hub.errors import (
 from storage.model_folder import (
     MODEL_FILES,
     OTHER_LAYOUTS,
+    TOKENIZER_FILES,
     ModelFolderError,
     check_model_files,
     copy_model_folder,
+    has_tokenizer,
 )
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -68,6 +70,27 @@ def copy_hub_model(name: str, commit: str, destination: Path) -> None:
             ignore_patterns=["*/*", *OTHER_LAYOUTS],  # patterns would match in subfolders too
         )
     copy_model_folder(Path(snapshot), destination)
+
+
+def hub_tokenizer(name: str, commit: str) -> Path:
+    """A folder of the hub cache with the tokenizer and configuration of a model at a commit.
+
+    They are downloaded where the cache has none.
+
+    Raises:
+        ModelFolderError: The cache has none and they cannot be downloaded.
+    """
+    config = try_to_load_from_cache(name, "config.json", revision=commit)
+    if isinstance(config, str) and has_tokenizer(Path(config).parent):
+        return Path(config).parent
+    with _translated(name, commit):
+        snapshot = HfApi().snapshot_download(
+            name,
+            revision=commit,
+            allow_patterns=["config.json", *TOKENIZER_FILES],
+            ignore_patterns=["*/*"],
+        )
+    return Path(snapshot)
 
 
 class _HubUnreachable(ModelFolderError):

@@ -14,11 +14,7 @@ from pathlib import Path
 from storage.fingerprint import digest_file
 from storage.store_errors import StorageError
 
-MODEL_FILES = (
-    "config.json",
-    "generation_config.json",
-    "*.safetensors",
-    "*.safetensors.index.json",
+TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -27,6 +23,13 @@ MODEL_FILES = (
     "vocab.txt",
     "merges.txt",
     "*.model",
+)
+MODEL_FILES = (
+    "config.json",
+    "generation_config.json",
+    "*.safetensors",
+    "*.safetensors.index.json",
+    *TOKENIZER_FILES,
     "chat_template.*",
 )
 # a second copy of the weights in another library's layout, which Mistral's repositories carry
@@ -61,6 +64,25 @@ def copy_model_folder(folder: Path, destination: Path) -> None:
     """
     for path in _model_files(folder):
         shutil.copyfile(path, destination / path.name)
+
+
+def tokenizer_files(folder: Path) -> list[Path]:
+    """The files of a model folder that decide its tokenizer, by name."""
+    names = [path.name for path in folder.iterdir() if path.is_file()]
+    return [folder / name for name in _matching(names, TOKENIZER_FILES)]
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a folder holds a tokenizer in any of the usual forms."""
+    return bool(_matching([path.name for path in tokenizer_files(folder)], _TOKENIZERS))
+
+
+def tokenizer_digest(folder: Path) -> str:
+    """SHA-256 (hex) of the names and bytes of the tokenizer's files."""
+    digest = hashlib.sha256()
+    for path in tokenizer_files(folder):
+        digest.update(f"{path.name}\0{digest_file(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def check_model_files(names: Collection[str], where: str) -> None:

@@ -24,7 +24,7 @@ def base_model_identity(config: BaseModelConfig) -> dict[str, JsonValue]:
     if config.pretrain is not None:
         return {"pretrain": config.pretrain.model_dump(mode="json", exclude={"corpus"})}
     assert config.name is not None
-    folder = _local_folder(config.name)
+    folder = local_folder(config.name)
     if folder is None:
         commit = hub_commit(config.name, config.revision)
         return {"hub_model": config.name, "commit": commit}
@@ -36,7 +36,7 @@ def base_model_identity(config: BaseModelConfig) -> dict[str, JsonValue]:
     return {"folder_sha256": model_folder_digest(folder)}
 
 
-def _local_folder(name: str) -> Path | None:
+def local_folder(name: str) -> Path | None:
     """The folder a name means, None if it can only be a hub id."""
     path = Path(name).expanduser()
     looks_local = path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1

@@ -14,9 +14,10 @@ from memdec_core.explanation import (
     token_shares,
 )
 from memdec_core.model_loading import load_tokenizer
-from memdec_core.tokenizer_match import real_vocab_size
+from memdec_core.tokenizer_compatibility import shared_vocab_size
 from storage.artifact_store import Store
 from tasks.explained_position import DATASTORE, ExplainedPipeline, ExplainedPosition, model_folder
+from tasks.opened_pair import check_ids
 from tasks.stream_text import StreamText
 
 TOKENS_BEFORE = 40
@@ -112,7 +113,11 @@ def explain_token(
     question = _Question(load_tokenizer(model_folder(store, pipeline.key_model)))
     prompt_ids = question.read_prompt(prompt, pipeline.windows.length - 1)
     asked = None if token is None else question.read_token(token)
-    vocab_size = real_vocab_size(question.tokenizer)
+    vocab_size = min(
+        shared_vocab_size(question.tokenizer, load_tokenizer(model_folder(store, ref)))
+        for ref in (pipeline.memory, pipeline.base)
+    )
+    check_ids(prompt_ids if asked is None else [*prompt_ids, asked], vocab_size)
     position = ExplainedPosition(store, pipeline, prompt_ids, vocab_size, device)
     said = position.distributions
     chosen = int(said.p_mem_V.argmax()) if asked is None else asked

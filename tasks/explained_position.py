@@ -92,7 +92,7 @@ class ExplainedPosition:
         store: Where the artifacts are.
         pipeline: Which they are.
         prompt: Token ids before the position, at least one and fewer than the windows hold.
-        vocab_size: Of the tokenizer that all models share.
+        vocab_size: Number of ids that all models share.
         device: `auto`, `cpu` or `cuda`.
 
     Attributes:

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from memdec_core.choice_scoring import choice_log_probs
 from memdec_core.downstream import METHODS, predict
 from memdec_core.downstream_config import DownstreamConfig
+from memdec_core.errors import UserError
 from memdec_core.model_loading import load_tokenizer
 from storage.artifact_ref import ArtifactRef
 from storage.choice_parquet import write_choices
@@ -22,14 +23,15 @@ from tasks.score_model import batch_tokens, by_split, open_model
 from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
 from tasks.stage_run import STAGE_TASK, StageWork, run_stage
-from tasks.task_inputs import choice_table, input_figures, list_tasks, read_inputs
+from tasks.task_inputs import TaskInputs, choice_table, input_figures, list_tasks, read_inputs
 
 
 def score_shard(run: ShardRun) -> dict[str, JsonValue]:
     """Score one task.
 
     Args:
-        run: A shard named after its task; config section `downstream`; input model.
+        run: A shard named after its task; config section `downstream`, and `vocabulary`
+            where the model's tokenizer is cut; input model.
 
     Returns:
         Records, strings and prompts cut, the model's accuracy on the reported half, and how many
@@ -42,6 +44,7 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
     lm = open_model(run, "model", config)
     tokenizer = load_tokenizer(run.store.readers(run.job.inputs["model"])["all"].folder())
     inputs = read_inputs(run, tokenizer, lm.context_length)
+    _check_ids(run, inputs, lm.vocab_size)
     started = time.monotonic()
     log_probs_RE = choice_log_probs(
         lm,
@@ -61,6 +64,17 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
         },
         "records_per_second": round(len(inputs.records) / seconds, 1),
     }
+
+
+def _check_ids(run: ShardRun, inputs: TaskInputs, vocab_size: int) -> None:
+    """Refuses text that spells out a token which not all models have: it would not be the same."""
+    largest = max(int(ids.max()) for ids in [*inputs.prompts, inputs.strings.token_ids_E])
+    if largest >= vocab_size:
+        raise UserError(
+            f"config.comparison.downstream.tasks.{run.shard}: a record or label spells out an "
+            f"added token (id {largest}) that not all models have, for their tokenizers share only "
+            f"the ids below {vocab_size}; take such text out"
+        )
 
 
 @task(**STAGE_TASK)

@@ -18,11 +18,13 @@ from memdec_core.embeddings_config import EmbeddingsConfig
 from memdec_core.excluded_rows import excluded_nothing
 from memdec_core.key_model import KeyModel
 from memdec_core.knn_scores import label_log_probs
-from memdec_core.model_loading import load_model, resolve_device
+from memdec_core.model_loading import load_model, load_tokenizer, resolve_device
 from memdec_core.neighbour_search import queries_at_once, search_neighbours
+from memdec_core.neighbours import without_rows
 from memdec_core.tile_search import Queries
 from storage.artifact_ref import ArtifactRef
 from storage.embedding_zarr import EmbeddingReader
+from tasks.cut_vocabulary import vocabulary_of
 from tasks.evaluated_splits import open_splits
 from tasks.open_datastore import open_datastore
 from tasks.run_settings import RunSettings
@@ -46,8 +48,9 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
     """Score one split.
 
     Args:
-        run: A shard named after its split; config sections `knn_lm`, `embeddings` and `windows`;
-            inputs tokens, model (the base), its embeddings and its index.
+        run: A shard named after its split; config sections `knn_lm`, `embeddings` and `windows`,
+            and `vocabulary` where the base's tokenizer is cut; inputs tokens, model (the base), its
+            embeddings and its index.
 
     Returns:
         Positions, the share whose token follows a neighbour, and how many were scored in a second.
@@ -58,12 +61,14 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
     knobs = KnnKnobs.model_validate(run.job.config["knn_lm"])
     embeddings = EmbeddingReader(run.store.readers(run.job.inputs["embeddings"]), "train")
     datastore = open_datastore(run.store.readers(run.job.inputs["index"])["all"], embeddings)
+    base = run.store.readers(run.job.inputs["model"])["all"].folder()
     values_R = embeddings.next_tokens()
+    unknown_R = values_R >= vocabulary_of(run, load_tokenizer(base))
     started = time.monotonic()
     scores = []
     for keys_QD, label_Q in _queries(run, knobs.k):
         queries = Queries(keys_QD.astype(np.float32), excluded_nothing(len(keys_QD)))
-        neighbours = search_neighbours(datastore, queries, knobs.k)
+        neighbours = without_rows(search_neighbours(datastore, queries, knobs.k), unknown_R)
         scores.append(label_log_probs(neighbours, values_R, label_Q, knobs.taus))
     log_probs_GN = np.concatenate(scores, axis=1)
     figures = write_split_scores(run.writer.folder, log_probs_GN, started)

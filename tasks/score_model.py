@@ -19,10 +19,11 @@ from memdec_core.language_model import LOGIT_BYTES, TransformerLM
 from memdec_core.model_loading import load_model, load_tokenizer, resolve_device
 from memdec_core.perplexity import perplexity, split_log_probs
 from memdec_core.scoring_config import ScoringConfig
-from memdec_core.tokenizer_match import explain_difference, real_vocab_size
+from memdec_core.tokenizer_compatibility import compare_tokenizers
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.score_parquet import write_scores
+from tasks.cut_vocabulary import check_split, vocabulary_of
 from tasks.evaluated_splits import open_splits
 from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
@@ -42,20 +43,22 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
     """Score one split.
 
     Args:
-        run: A shard named after its split; config sections `scoring` and `windows`; inputs tokens
-            and model.
+        run: A shard named after its split; config sections `scoring` and `windows`, and
+            `vocabulary` where the model's tokenizer is cut; inputs tokens and model.
 
     Returns:
         Positions, their perplexity, and how many were scored in a second.
 
     Raises:
-        UserError: The model has another tokenizer than the tokens, its context is shorter than the
-            windows, or there is no validation text.
+        UserError: The model has another tokenizer than the tokens, the text spells out a token that
+            not all models have, the context is shorter than the windows, or there is no validation
+            text.
     """
     split = open_splits(run.job, run.store)[run.shard]
     _check_tokenizer(run)
     config = ScoringConfig.model_validate(run.job.config["scoring"])
     lm = open_model(run, "model", config)
+    check_split(split, run.shard, lm.vocab_size)
     started = time.monotonic()
     log_probs_N = split_log_probs(
         lm,
@@ -92,12 +95,13 @@ def by_split(metas: dict[str, dict[str, JsonValue]]) -> dict[str, JsonValue]:
 
 
 def open_model(run: ShardRun, role: str, config: ScoringConfig) -> TransformerLM:
-    """A model as a system over its tokenizer's vocabulary."""
+    """A model as a system over its tokenizer's vocabulary, or over what the run's models share."""
     folder = run.store.readers(run.job.inputs[role])["all"].folder()
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.precision]
     model = load_model(folder, resolve_device(run.settings.device), dtype)
     logit_bytes = min(LOGIT_BYTES, _memory_bytes(run.settings) // 8)
-    return TransformerLM(model, real_vocab_size(load_tokenizer(folder)), logit_bytes=logit_bytes)
+    vocab_size = vocabulary_of(run, load_tokenizer(folder))
+    return TransformerLM(model, vocab_size, logit_bytes=logit_bytes)
 
 
 def batch_tokens(lm: TransformerLM, settings: RunSettings) -> int:
@@ -113,12 +117,13 @@ def _check_tokenizer(run: ShardRun) -> None:
         load_tokenizer(run.store.readers(ref)["all"].folder())
         for ref in (run.job.inputs["model"], made_by)
     )
-    difference = explain_difference(own, expected)
+    shared, difference, _ = compare_tokenizers(own, expected)
     if difference is not None:
         raise UserError(
             f"the tokenizers of {run.job.inputs['model']} and of {made_by}, which made the tokens, "
-            f"differ: {difference}. Use models of one family in config.evaluation.bases"
+            f"differ: {difference} Use models of one family in config.evaluation.bases"
         )
+    assert vocabulary_of(run, own) <= shared, "the plan cuts what the models do not share"
 
 
 def _memory_bytes(settings: RunSettings) -> int:

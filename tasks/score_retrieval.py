@@ -14,6 +14,7 @@ from memdec_core.retrieval_lm import RetrievalLM
 from memdec_core.scoring_config import ScoringConfig
 from storage.artifact_ref import ArtifactRef
 from storage.token_shards import TokenReader
+from tasks.cut_vocabulary import check_split
 from tasks.evaluated_splits import open_splits
 from tasks.run_settings import RunSettings
 from tasks.score_model import batch_tokens, by_split, list_splits, open_model, write_split_scores
@@ -26,8 +27,8 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
     """Score one split.
 
     Args:
-        run: A shard named after its split; config sections `scoring`, `retrieval` and `windows`;
-            inputs tokens and model (the base).
+        run: A shard named after its split; config sections `scoring`, `retrieval` and `windows`,
+            and `vocabulary` where the base's tokenizer is cut; inputs tokens and model (the base).
 
     Returns:
         Positions, passages, perplexity, and how many positions were scored in a second.
@@ -38,6 +39,7 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
     split = open_splits(run.job, run.store)[run.shard]
     config = RetrievalConfig.model_validate(run.job.config["retrieval"])
     base = open_model(run, "model", ScoringConfig.model_validate(run.job.config["scoring"]))
+    check_split(split, run.shard, base.vocab_size)
     train = TokenReader(run.store.readers(run.job.inputs["tokens"]), "train")
     passages_N2 = cut_passages(train.offsets_D1, config.passage_tokens)
     run.report(0.0, f"indexing {len(passages_N2):,} passages")

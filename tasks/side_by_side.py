@@ -2,21 +2,15 @@
 
 from typing import Literal
 
+from memdec_core.continuation_config import ContinuationConfig
 from memdec_core.errors import UserError
-from memdec_core.generation import (
-    Decoder,
-    DecodingConfig,
-    MixtureDecoder,
-    TransformerDecoder,
-    generate,
-    stop_tokens_of,
-)
-from memdec_core.language_model import TransformerLM
-from memdec_core.model_loading import load_model, load_tokenizer, resolve_device
-from memdec_core.tokenizer_match import real_vocab_size
+from memdec_core.joint.continuation import continue_text
+from memdec_core.model_loading import resolve_device
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from tasks.evaluation_rows import evaluation_rows
+from tasks.open_joint import open_joint
+from tasks.opened_pair import check_ids
 
 
 def tuned_alpha(store: Store, evaluation: ArtifactRef) -> float:
@@ -42,9 +36,9 @@ def side_by_side(
     memory: ArtifactRef,
     alpha: float,
     prompt: str,
-    decoding: DecodingConfig,
+    config: ContinuationConfig,
     device: Literal["auto", "cpu", "cuda"],
-) -> dict[str, str]:
+) -> dict[str, list[str]]:
     """Generates twice from one prompt.
 
     Args:
@@ -53,28 +47,25 @@ def side_by_side(
         memory: The memory's artifact.
         alpha: Weight of the memory, 0 to 1.
         prompt: The text to continue.
-        decoding: How to choose tokens; both continuations use the same seed.
+        config: How to choose tokens; both sides use the same seed.
         device: `auto`, `cpu` or `cuda`.
 
     Returns:
-        The continuations, named `base` and `memory` (base with memory).
+        The continuations, `config.num_samples` each, named `base` and `memory` (base with memory).
 
     Raises:
-        UserError: A model is not there, or the prompt is too long.
+        UserError: A model is not there, the tokenizers are incompatible, or the prompt is too long
+            or spells out a token that one of them lacks.
         StorageError: The store could not be read.
     """
     store.require(base)
     store.require(memory)
-    folders = [store.readers(ref)["all"].folder() for ref in (base, memory)]
-    tokenizer = load_tokenizer(folders[0])
-    vocabulary = real_vocab_size(tokenizer)
+    base_folder, memory_folder = (store.readers(ref)["all"].folder() for ref in (base, memory))
     where = resolve_device(device)
-    base_lm, memory_lm = (TransformerLM(load_model(f, where), vocabulary) for f in folders)
+    joint, tokenizer = open_joint(base_folder, memory_folder, "memory", alpha, where)
     tokens = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-
-    def text_of(decoder: Decoder) -> str:
-        new = list(generate(decoder, tokens, decoding, stop_tokens_of(base_lm)))
-        return str(tokenizer.decode(new))
-
-    mixture = MixtureDecoder(TransformerDecoder(base_lm), TransformerDecoder(memory_lm), alpha)
-    return {"base": text_of(TransformerDecoder(base_lm)), "memory": text_of(mixture)}
+    check_ids(tokens, joint.config.vocab_size)
+    return {
+        name: continue_text(joint, tokenizer, tokens, config, weight)
+        for name, weight in (("base", 0.0), ("memory", alpha))
+    }

@@ -14,10 +14,12 @@ from memdec_core.errors import UserError
 from memdec_core.language_model import TransformerLM
 from memdec_core.mixture import MixtureLM
 from memdec_core.model_loading import load_model, load_tokenizer, resolve_device
+from memdec_core.tokenizer_compatibility import shared_vocab_size
 from memdec_core.tokenizer_match import real_vocab_size
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.refs import pipelines, read_history
+from tasks.opened_pair import open_pair
 from tasks.side_by_side import tuned_alpha
 
 
@@ -48,7 +50,8 @@ def open_system(wanted: StoredSystem) -> OpenedSystem:
     """Loads the models of the pipeline's first evaluated base.
 
     Raises:
-        UserError: The pipeline has no finished run with an evaluation.
+        UserError: The pipeline has no finished run with an evaluation, or the tokenizers of base
+            and memory are incompatible.
         StorageError: The store could not be read.
     """
     store = Store.open_existing(wanted.store)
@@ -61,13 +64,15 @@ def open_system(wanted: StoredSystem) -> OpenedSystem:
             "`memdec run` the pipeline again"
         )
     base_folder = _folder(store, store.require(scores).inputs["model"])
-    tokenizer = load_tokenizer(base_folder)
-    vocabulary, where = real_vocab_size(tokenizer), resolve_device(wanted.device)
-    base = TransformerLM(load_model(base_folder, where), vocabulary)
+    where = resolve_device(wanted.device)
+    memory_folder = _folder(store, inputs["memory"])
     if wanted.system == "base":
-        return OpenedSystem(base, tokenizer)
+        # over the same ids as with its memory, so that the two can be compared
+        tokenizers = load_tokenizer(base_folder), load_tokenizer(memory_folder)
+        lm = TransformerLM(load_model(base_folder, where), shared_vocab_size(*tokenizers))
+        return OpenedSystem(lm, min(tokenizers, key=real_vocab_size))
     alpha = tuned_alpha(store, evaluation) if wanted.alpha is None else wanted.alpha
-    memory = TransformerLM(load_model(_folder(store, inputs["memory"]), where), vocabulary)
+    base, memory, tokenizer = open_pair(base_folder, memory_folder, where)
     return OpenedSystem(MixtureLM(base, memory, alpha), tokenizer)
 
 

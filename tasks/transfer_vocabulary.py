@@ -7,7 +7,8 @@ from pydantic import JsonValue
 from memdec_core.errors import UserError
 from memdec_core.model_loading import load_tokenizer
 from memdec_core.student_config import FromMemoryConfig
-from memdec_core.tokenizer_match import explain_difference, real_vocab_size
+from memdec_core.tokenizer_compatibility import compare_tokenizers
+from memdec_core.tokenizer_match import real_vocab_size
 from memdec_core.vocabulary_transfer import transfer_vocabulary
 from memdec_core.windows import WindowConfig
 from storage.artifact_ref import ArtifactRef
@@ -38,11 +39,11 @@ def transfer_shard(run: ShardRun) -> dict[str, JsonValue]:
     tokenizer = load_tokenizer(base)
     run.report(0.0, f"loading {config.name}")
     model, old, old_size = load_learner(run, "memory", windows)
-    if explain_difference(old, tokenizer) is None:
+    if compare_tokenizers(old, tokenizer).difference is None:
         raise UserError(
-            f"config.memory.from_memory: {config.name} has the tokenizer of config.base_model "
-            "already, so that its embeddings and head can stay; start from it as it is, with "
-            "config.memory.init.name in place of config.memory.from_memory"
+            f"config.memory.from_memory: {config.name} shares the tokenizer of "
+            "config.base_model already, so that its embeddings and head can stay; start from it "
+            "as it is, with config.memory.init.name in place of config.memory.from_memory"
         )
     run.report(0.1, "making embeddings and head")
     rows = transfer_vocabulary(model, old, tokenizer, config.embeddings, config.seed)

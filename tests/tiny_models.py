@@ -22,6 +22,10 @@ TEXTS = [
     "Neighbours that lie near to one another in the space of keys share the words that follow.",
     "0123456789 def memory(x): return x + 1  # héllo wörld, naïve café\n\n\ttabs and lines\n",
 ] * 4
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant: {% endif %}"
+)
 
 
 def tiny_tokenizer(vocab_size: int = 400) -> PreTrainedTokenizerFast:

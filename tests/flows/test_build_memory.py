@@ -82,8 +82,8 @@ def test_a_pipeline_is_built_reused_changed_and_used(
     both = memdec_json(
         "generate", tiny_pipeline, *store, "--prompt", "the court", env=prefect_environment
     )
-    assert both["base"]
-    assert both["memory"]
+    assert [len(both[side]) for side in ("base", "memory")] == [1, 1]
+    assert both["base"] != both["memory"]
 
     explained = memdec_json(
         "explain", tiny_pipeline, *store, "--prompt", "the court", "--top", "3",

@@ -1,20 +1,26 @@
 """The paper's pipelines, shrunk only where they must be: local models, few documents."""
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from flows.build_memory import RunResult, build_memory
 from flows.config_file import load_config
 from flows.plan import Plan, plan_pipeline
+from memdec_core.model_loading import load_model
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
+from storage.token_shards import TokenReader
 from tasks.run_settings import RunSettings
 from tests.command_line import ROOT
+from tests.oracles_perplexity import mixture_log_prob, sliding_window_log_probs
 from tests.tiny_models import tiny_model_folder, tiny_sentencepiece_tokenizer, tiny_tokenizer
 from tests.tiny_pipeline import write_documents
+from tests.tokenizer_family import longer_tokenizer
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 SMALLER = ["windows.length=64", "windows.stride=32", "targets.k=32", "training.epochs=2"]
@@ -116,3 +122,51 @@ def test_a_memory_of_qwens_serves_padded_sizes_and_then_becomes_a_llamas(
     again, _ = run("llama-cross-vocabulary.yaml", store, [*documents, *models, fast])
     assert all(stage["reused"] for stage in again["stages"])
     assert "student" in [stage["stage"] for stage in again["stages"]]
+
+
+def slow_scores(store: Store, plan: Plan, model: ArtifactRef, split: str) -> np.ndarray:
+    """Float64 log-probabilities over the first 400 ids, document after document."""
+    tokens = TokenReader(store.readers(plan.tokens.ref), split)
+    offsets = tokens.offsets_D1.tolist()
+    loaded = load_model(store.readers(model)["all"].folder())
+    texts = [tokens.read(a, b).astype(np.int64) for a, b in itertools.pairwise(offsets)]
+    return np.concatenate(
+        [sliding_window_log_probs(loaded, text, 64, 32, 400) for text in texts if len(text) > 1]
+    )
+
+
+def test_a_longer_and_a_shorter_member_of_a_family_share_one_memory(
+    tmp_path: Path, store: Store, documents: list[str]
+) -> None:
+    shorter = tiny_model_folder(
+        tmp_path, "qwen2", name="qwen2", tokenizer=tiny_tokenizer(), vocab_size=448
+    )
+    longer = tiny_model_folder(
+        tmp_path, "qwen2", name="qwen2.5", seed=1, tokenizer=longer_tokenizer(), vocab_size=512
+    )
+    with (tmp_path / "train.jsonl").open("a") as file:  # to learn from, not to be scored
+        file.write('{"id": "call", "text": "the court <tool_3> shall <tool_3> review <tool_3>"}\n')
+    models = [
+        f"base_model.name={longer}",
+        f"memory.init.name={longer}",
+        f"evaluation.bases=[{{name: {shorter}}}, {{name: {longer}}}]",
+        "training.learning_rate=1e-2",
+        "evaluation.precision=float32",
+    ]
+    result, plan = run("qwen2.5-domain.yaml", store, [*documents, *models])
+    check_every_base_gains(result, 2)
+    train = TokenReader(store.readers(plan.tokens.ref), "train")
+    assert int(train.read(0, train.n_tokens).max()) == 405
+    values = {
+        (row["system"], row["base"], row["metric"], row["split"]): row["value"]
+        for row in result["evaluation"]
+    }
+    memory = slow_scores(store, plan, plan.memory.ref, "test")
+    names = list(dict.fromkeys(base for _, base, _, _ in values if base))
+    for name, model in zip(names, plan.bases, strict=True):
+        base = slow_scores(store, plan, model, "test")
+        alpha = values["memory", name, "alpha", "valid"]
+        mixed = [mixture_log_prob(b, m, alpha) for b, m in zip(base, memory, strict=True)]
+        for system, scores in (("base", base), ("memory", np.array(mixed))):
+            expected = np.exp(-scores.mean())
+            assert values[system, name, "perplexity", "test"] == pytest.approx(expected, rel=1e-4)

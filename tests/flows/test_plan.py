@@ -8,7 +8,9 @@ from flows.config_file import load_config
 from flows.plan import Plan, plan_pipeline
 from memdec_core.errors import UserError
 from storage.model_folder import ModelFolderError
-from tests.tiny_models import tiny_model_folder
+from tasks.shared_vocabulary import SharedVocabulary
+from tests.tiny_models import tiny_model_folder, tiny_tokenizer
+from tests.tokenizer_family import longer_tokenizer
 
 AFTER_MEMORY = {"scores", "evaluation", "report"}
 STUDENT = {"student", "memory", *AFTER_MEMORY}
@@ -35,6 +37,10 @@ def changed_stages(before: Plan, after: Plan) -> set[str]:
         ("index.seed=3", {"index", "targets", "memory", *AFTER_MEMORY}),
         ("base_model.pretrain.seed=3", {"base_model", "tokens", *AFTER_TOKENS}),
         ("name=other", set()),
+        ("corpus.license=mit", set()),
+        ("corpus.language=en", set()),
+        ("base_model.license=mit", set()),
+        ("base_model.pretrain.corpus.license=mit", set()),
     ],
 )
 def test_a_changed_value_changes_its_stage_and_what_follows(
@@ -169,3 +175,59 @@ def test_a_comparison_starts_all_its_memories_from_the_same_student(
     made = [job for job in found.jobs() if job.ref.stage == "memory"]
     assert len(made) > 1
     assert {job.inputs["student"] for job in made} == {student.ref}
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> Path:
+    """Models of one family: `short`, `padded` and, with ten more added tokens, `long`."""
+    folder = tmp_path / "family"
+    tiny_model_folder(folder, "qwen2", name="short")
+    tiny_model_folder(folder, "qwen2", name="padded", vocab_size=448, tokenizer=tiny_tokenizer())
+    tiny_model_folder(folder, "qwen2", name="long", vocab_size=512, tokenizer=longer_tokenizer())
+    return folder
+
+
+def of_family(path: Path, family: Path, base: str, *bases: str) -> Plan:
+    evaluated = ", ".join(f"{{name: {family / name}}}" for name in bases)
+    return plan(
+        path, "base_model.pretrain=null", f"base_model.name={family / base}",
+        f"evaluation.bases=[{evaluated}]",
+    )  # fmt: skip
+
+
+def cut(planned: Plan) -> dict[str, object]:
+    return {job.name: job.config.get("vocabulary") for job in planned.scores}
+
+
+def test_a_longer_base_is_cut_and_leaves_the_others_as_they_were(
+    tiny_pipeline: Path, family: Path
+) -> None:
+    before = of_family(tiny_pipeline, family, "short", "short", "padded")
+    assert cut(before) == {"memory_scores": None, "base_0_scores": None, "base_1_scores": None}
+    after = of_family(tiny_pipeline, family, "short", "short", "padded", "long")
+    assert cut(after) == cut(before) | {"base_2_scores": {"size": 400}}
+    assert changed_stages(before, after) == {"base_model", "scores", "evaluation", "report"}
+    assert after.scores[:3] == before.scores
+
+
+def test_a_shorter_base_beside_a_longer_memory_cuts_the_memory_and_its_like(
+    tiny_pipeline: Path, family: Path
+) -> None:
+    alone = of_family(tiny_pipeline, family, "long", "long")
+    assert cut(alone) == {"memory_scores": None, "base_0_scores": None}
+    mixed = of_family(tiny_pipeline, family, "long", "long", "short")
+    assert mixed.vocabulary == SharedVocabulary(size=400, longer=(mixed.bases[0],))
+    assert cut(mixed) == {
+        "memory_scores": {"size": 400}, "base_0_scores": {"size": 400}, "base_1_scores": None,
+    }  # fmt: skip
+    assert mixed.memory == alone.memory, "what is trained does not depend on it"
+
+
+def test_a_comparison_cuts_every_system_of_a_longer_base(tiny_pipeline: Path, family: Path) -> None:
+    bases = f"evaluation.bases=[{{name: {family / 'short'}}}, {{name: {family / 'long'}}}]"
+    options = ["base_model.pretrain=null", f"base_model.name={family / 'short'}", bases]
+    found = plan_comparison(load_config(tiny_pipeline, options))
+    named = {job.name for job in found.jobs() if job.config.get("vocabulary") == {"size": 400}}
+    systems = ("base", "knn_lm", "rag", "dapt", "lora")
+    assert named == {*(f"{system}_1_scores" for system in systems), "latency_1", "audit_1"}
+    assert [job.ref.stage for job in found.base_models] == ["base_model", "base_model"]

@@ -49,6 +49,13 @@ def test_p_knn_is_a_sum_over_the_keys_that_count(k: int, tau: float, filling: in
     assert p_knn_V.sum() == pytest.approx(1)
 
 
+def test_neighbours_that_carry_a_token_past_the_vocabulary_add_to_none() -> None:
+    whole_V = knn_probabilities(weighed(len(KEYS), tau=20.0), VOCABULARY)
+    shorter_V = knn_probabilities(weighed(len(KEYS), tau=20.0), VOCABULARY - 7)
+    np.testing.assert_array_equal(shorter_V, whole_V[:-7])
+    assert shorter_V.sum() < 1
+
+
 def test_the_carriers_of_a_token_are_its_neighbours_and_sum_to_its_p_knn() -> None:
     near = weighed(len(KEYS), tau=20.0)
     distances = ((KEYS.astype(np.float64) - QUERY.astype(np.float64)) ** 2).sum(axis=1)

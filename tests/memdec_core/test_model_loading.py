@@ -170,3 +170,13 @@ def test_auto_means_the_processor_where_there_is_no_gpu(monkeypatch: pytest.Monk
         resolve_device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert resolve_device("auto") == resolve_device("cuda") == torch.device("cuda")
+
+
+@pytest.mark.parametrize("stored", [torch.bfloat16, torch.float32])
+def test_weights_are_loaded_in_the_type_they_are_stored_in_if_asked(
+    tmp_path: Path, stored: torch.dtype
+) -> None:
+    folder = tiny_model_folder(tmp_path)
+    tiny_model().to(stored).save_pretrained(folder)
+    assert load_model(folder, dtype="auto").dtype == stored
+    assert load_model(folder).dtype == torch.float32

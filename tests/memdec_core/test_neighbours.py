@@ -2,7 +2,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdec_core.neighbours import count_found, mask_candidates, nearest, true_distances
+from memdec_core.neighbours import (
+    count_found,
+    mask_candidates,
+    nearest,
+    true_distances,
+    without_rows,
+)
 from tests.oracles_knn import all_distances
 
 
@@ -54,3 +60,19 @@ def test_true_distances_match_float64_differences_even_for_large_norms() -> None
     expected = np.take_along_axis(all_distances(queries, keys), ids, axis=1)
     expected[2, 4] = np.inf
     np.testing.assert_allclose(got, expected, rtol=1e-6)
+
+
+@given(st.sets(st.integers(0, 9)), st.integers(1, 6))
+def test_struck_rows_leave_the_others_in_order_and_filling_behind(struck: set[int], k: int) -> None:
+    ids = np.array([[3, 1, 4, 0, 5, 9], [2, 6, 8, 7, -1, -1]], np.int64)[:, :k]
+    distances = np.array([[1, 1, 2, 3, 5, 8], [0, 2, 4, 4, np.inf, np.inf]], np.float32)[:, :k]
+    lists = nearest(ids.copy(), distances.copy(), k)
+    found = without_rows(lists, np.isin(np.arange(10), [*struck]))
+    for query in range(2):
+        pairs = list(
+            zip(lists.ids_QK[query].tolist(), lists.distances_QK[query].tolist(), strict=True)
+        )
+        kept = [(row, d) for row, d in pairs if row >= 0 and row not in struck]
+        expected = kept + [(-1, np.inf)] * (k - len(kept))
+        got = zip(found.ids_QK[query].tolist(), found.distances_QK[query].tolist(), strict=True)
+        assert list(got) == expected

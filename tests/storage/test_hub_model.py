@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from storage.hub_model import copy_hub_model, hub_commit
-from storage.model_folder import ModelFolderError, model_folder_digest
+from storage.hub_model import copy_hub_model, hub_commit, hub_tokenizer
+from storage.model_folder import ModelFolderError, model_folder_digest, tokenizer_digest
 from tests.tiny_hub import commit_of, serve_models
 from tests.tiny_models import tiny_model_folder
 
@@ -114,3 +114,22 @@ def test_without_a_connection_the_cache_of_an_earlier_download_is_enough(
     assert hub_commit(TINY) == commit_of(TINY)
     copy_hub_model(TINY, commit_of(TINY), tmp_path / "second")
     assert model_folder_digest(tmp_path / "second") == model_folder_digest(tmp_path / "first")
+
+
+@pytest.mark.usefixtures("online")
+def test_a_tokenizer_is_downloaded_without_the_weights(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = hub_tokenizer(TINY, commit_of(TINY))
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"config.json", "tokenizer.json", "tokenizer_config.json"}
+    assert tokenizer_digest(folder) == tokenizer_digest(model)
+    assert not list((tmp_path / "cache").rglob("*.safetensors"))
+    connect_to("http://127.0.0.1:9", monkeypatch)
+    assert hub_tokenizer(TINY, commit_of(TINY)) == folder, "the second time from the cache"
+
+
+def test_a_tokenizer_that_is_nowhere_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # or it tries for half a minute
+    with pytest.raises(ModelFolderError, match=r"hub model some-owner/tiny.*cannot be reached"):
+        hub_tokenizer(TINY, commit_of(TINY))

@@ -1,5 +1,6 @@
 """The base_model stage: what identifies a model, and the copy in the store."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tasks.build_base_model import copy_base_model
 from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
 from tests.jobs import make_job
-from tests.tiny_models import tiny_model_folder, tiny_tokenizer
+from tests.tiny_models import CHAT_TEMPLATE, tiny_model_folder, tiny_tokenizer
 
 REF = ArtifactRef(stage="base_model", fingerprint="0" * 32)
 
@@ -60,6 +61,28 @@ def test_a_fast_tokenizer_is_saved_where_there_was_none(store: Store, tmp_path: 
     text = "the memory of a small model"
     assert load_tokenizer(run.writer.folder)(text) == tiny_tokenizer()(text)
     assert not (folder / "tokenizer.json").exists()
+
+
+@pytest.mark.parametrize("place", ["chat_template.jinja", "tokenizer_config.json"])
+@pytest.mark.parametrize("names_its_end", [True, False])
+def test_a_chat_template_stays_with_the_model(
+    store: Store, tmp_path: Path, place: str, names_its_end: bool
+) -> None:
+    folder = tiny_model_folder(tmp_path)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    if not names_its_end:  # then the copy's tokenizer is saved anew
+        settings["eos_token"] = None
+    if place == "chat_template.jinja":
+        (folder / place).write_text(CHAT_TEMPLATE)
+    else:
+        settings["chat_template"] = CHAT_TEMPLATE
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    config = BaseModelConfig(name=str(folder))
+    run = shard_run(store, config, base_model_identity(config))
+    copy_base_model(run)
+    copied = load_tokenizer(run.writer.folder)
+    assert copied.chat_template == CHAT_TEMPLATE
+    assert copied.eos_token == "<|endoftext|>"
 
 
 def test_a_folder_s_identity_is_its_content(tmp_path: Path) -> None:

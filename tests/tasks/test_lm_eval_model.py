@@ -17,10 +17,12 @@ pytest.importorskip(
 from lm_eval import simple_evaluate
 from lm_eval.api.instance import Instance, OutputType
 from lm_eval.api.registry import get_model
+from lm_eval.models.huggingface import HFLM
 
 from memdec_core.choice_scoring import choice_log_probs
 from memdec_core.choice_strings import encode_choices, encode_prompts
 from memdec_core.errors import UserError
+from memdec_core.joint import JointForCausalLM
 from memdec_core.language_model import LanguageModel, TransformerLM
 from memdec_core.mixture import MixtureLM
 from storage.artifact_store import Store
@@ -193,6 +195,38 @@ def test_the_harness_evaluates_as_our_own_choice_scoring_does(tmp_path: Path) ->
     assert set(ours_RS.argmax(axis=1)) == {0, 1}
     accuracy = np.mean(ours_RS.argmax(axis=1) == np.arange(len(REVIEWS)) % 2)
     assert found["results"]["reviews"]["acc,none"] == pytest.approx(accuracy)
+
+
+def test_the_harness_gets_the_same_from_its_own_model_around_a_joint_one(tmp_path: Path) -> None:
+    ours = MemdecLM(system("mixture")[0], TOKENIZER)
+    joint = JointForCausalLM.from_models(
+        part(1).model, {"memory": part(2).model}, {"memory": ALPHA}, VOCAB
+    )
+    theirs = HFLM(joint, tokenizer=tiny_tokenizer(), max_length=CONTEXT, batch_size=3, device="cpu")
+    task = write_task(tmp_path)
+    scored = [
+        simple_evaluate(model, tasks=[dict(task)], bootstrap_iters=0) for model in (ours, theirs)
+    ]
+    by_document = [
+        {sample["doc_id"]: sample["filtered_resps"] for sample in found["samples"]["reviews"]}
+        for found in scored
+    ]
+    for number in range(len(REVIEWS)):
+        (one, one_greedy), (other, other_greedy) = (
+            zip(*found[number], strict=True) for found in by_document
+        )
+        np.testing.assert_allclose(one, other, atol=1e-4)
+        assert one_greedy == other_greedy
+    assert (
+        scored[0]["results"]["reviews"]["acc,none"] == scored[1]["results"]["reviews"]["acc,none"]
+    )
+    texts = requests("loglikelihood_rolling", [(text,) for text in REVIEWS])
+    np.testing.assert_allclose(
+        ours.loglikelihood_rolling(texts), theirs.loglikelihood_rolling(texts), rtol=1e-5
+    )
+    options = {"until": [" "], "max_gen_toks": 12}
+    prompts = requests("generate_until", [(text, options) for text in REVIEWS])
+    assert ours.generate_until(prompts) == theirs.generate_until(prompts)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda:0", None])

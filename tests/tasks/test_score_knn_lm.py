@@ -23,6 +23,7 @@ from tests.oracles_knn import brute_neighbours, dictionary_distribution, everyth
 from tests.scored_text import (
     LENGTHS,
     POSITIONS,
+    VOCABULARY,
     WINDOWS,
     documents,
     make_model,
@@ -46,7 +47,12 @@ class Scored:
 
 
 def score(
-    store: Store, split: str, scope: str = "document", k: int = K, memory_gb: float = 2
+    store: Store,
+    split: str,
+    scope: str = "document",
+    k: int = K,
+    memory_gb: float = 2,
+    further: dict[str, JsonValue] | None = None,
 ) -> Scored:
     """Builds a datastore of several shards and its index, and scores a split with them."""
     embedding: dict[str, JsonValue] = {
@@ -60,7 +66,7 @@ def score(
     index = knn_job("index", {"index": {}}, {"embeddings": keys.ref})
     build(store, index, "all", index_shard)
 
-    config = embedding | {"knn_lm": {"k": k, "taus": [*TAUS]}}
+    config = embedding | {"knn_lm": {"k": k, "taus": [*TAUS]}} | (further or {})
     inputs = {"tokens": tokens, "model": model, "embeddings": keys.ref, "index": index.ref}
     writer = store.writer(REF, split, "a" * 32)
     settings = RunSettings(device="cpu", memory_gb=memory_gb)
@@ -79,7 +85,9 @@ def score(
     return Scored(read_scores(store.readers(REF)[split]), figures, fractions)
 
 
-def plain_knn_scores(split: str, scope: str = "document", k: int = K) -> np.ndarray:
+def plain_knn_scores(
+    split: str, scope: str = "document", k: int = K, vocabulary: int = VOCABULARY
+) -> np.ndarray:
     """Scores (G, N) of a split by one window, one position and one distance at a time."""
     train, queries = (
         slow_rows(make_model(SEED), [text.tolist() for text in documents(name)], 16, 8, scope)
@@ -89,11 +97,14 @@ def plain_knn_scores(split: str, scope: str = "document", k: int = K) -> np.ndar
         np.stack([row.key_D for row in rows]).astype(np.float16) for rows in (train, queries)
     )
     values = [row.next_token for row in train]
-    found = brute_neighbours(keys_ND, keys_RD, k, everything)
+    found = [
+        [(distance, row) for distance, row in pairs if values[row] < vocabulary]
+        for pairs in brute_neighbours(keys_ND, keys_RD, k, everything)
+    ]
     scores_GN = np.full((len(TAUS), len(queries)), -np.inf)
     for g, tau in enumerate(TAUS):
         for n, (pairs, row) in enumerate(zip(found, queries, strict=True)):
-            masses = dictionary_distribution(pairs, values, tau)
+            masses = dictionary_distribution(pairs, values, tau) if pairs else {}
             if row.next_token in masses:
                 scores_GN[g, n] = math.log(masses[row.next_token])
     return scores_GN
@@ -132,3 +143,10 @@ def test_little_memory_changes_no_score_however_many_positions_are_searched_for_
 
 def test_a_datastore_of_fewer_rows_than_neighbours_gives_all_of_them(store: Store) -> None:
     check(score(store, "valid", k=1000), plain_knn_scores("valid", k=1000))
+
+
+def test_neighbours_with_tokens_that_not_all_models_have_do_not_count(store: Store) -> None:
+    scored = score(store, "valid", further={"vocabulary": {"size": 350}})
+    expected_GN = plain_knn_scores("valid", vocabulary=350)
+    check(scored, expected_GN)
+    assert (expected_GN != plain_knn_scores("valid")).any()

@@ -93,7 +93,7 @@ def test_a_student_made_again_has_the_same_bytes_and_a_seed_of_its_own(store: St
 
 def test_a_memory_with_the_tokenizer_already_is_sent_to_the_other_setting(store: Store) -> None:
     run = make_run(store, "gpt2", "qwen2")
-    message = r"a-gpt2-memory has the tokenizer of .* already.*config\.memory\.init\.name"
+    message = r"a-gpt2-memory shares the tokenizer of .* already.*config\.memory\.init\.name"
     with pytest.raises(UserError, match=message):
         transfer_shard(run)
 

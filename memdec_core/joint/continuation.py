@@ -1,0 +1,121 @@
+"""Texts that a joint model continues a prompt with.
+
+Shapes: B sequences (samples or beams), T tokens.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast, StoppingCriteria, StoppingCriteriaList
+
+from memdec_core.continuation_config import ContinuationConfig
+from memdec_core.errors import UserError
+from memdec_core.joint.model import JointForCausalLM
+
+
+class StopAtText(StoppingCriteria):
+    """Ends a sequence whose new text holds a stop string.
+
+    The stop strings of transformers are also looked for across the border of prompt and new text,
+    where they would end a continuation that holds none.
+
+    Args:
+        tokenizer: Of the model.
+        prompt_tokens: Where the new text begins.
+        stops: Strings that end it.
+    """
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerFast, prompt_tokens: int, stops: Sequence[str]
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._start = prompt_tokens
+        self._stops = stops
+
+    def __call__(self, input_ids: Tensor, scores: Any, **_options: Any) -> Tensor:
+        """Which of the sequences, int64 (B, T), are finished: bool (B,)."""
+        del scores
+        texts = (self._tokenizer.decode(row[self._start :]) for row in input_ids)
+        finished = [any(stop in text for stop in self._stops) for text in texts]
+        return torch.tensor(finished, device=input_ids.device)
+
+
+def continue_text(
+    joint: JointForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    prompt: Sequence[int],
+    config: ContinuationConfig,
+    alpha: float,
+) -> list[str]:
+    """Continue a prompt.
+
+    Args:
+        joint: The model; its generation settings say which tokens end a text.
+        tokenizer: Of the model.
+        prompt: Token ids, at least one.
+        config: How to choose tokens; the same seed gives the same texts.
+        alpha: Weight of the memory.
+
+    Returns:
+        `config.num_samples` texts, without the prompt, the token and the string that end them.
+
+    Raises:
+        UserError: The prompt is empty, or prompt and new tokens exceed the context.
+    """
+    if not prompt:
+        raise UserError("the prompt is empty: give at least one token to continue")
+    limit, needed = joint.config.max_position_embeddings, len(prompt) + config.max_new_tokens
+    if limit is not None and needed > limit:
+        raise UserError(
+            f"a prompt of {len(prompt)} tokens and {config.max_new_tokens} new ones exceed the "
+            f"context of {limit}: shorten the prompt or lower max_new_tokens"
+        )
+    ids_1T = torch.tensor([list(prompt)], device=joint.device)
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        rows_BT = joint.generate(
+            ids_1T,
+            attention_mask=torch.ones_like(ids_1T),
+            alpha=alpha,
+            num_return_sequences=config.num_samples,
+            stopping_criteria=StoppingCriteriaList(
+                [StopAtText(tokenizer, len(prompt), config.stop)] if config.stop else []
+            ),
+            **choice_options(config),
+        )
+    new_tokens = rows_BT[:, len(prompt) :].tolist()
+    return [_text(joint, tokenizer, tokens, config.stop) for tokens in new_tokens]
+
+
+def choice_options(config: ContinuationConfig) -> dict[str, Any]:
+    """How to choose tokens, and how many, as options of `generate()`."""
+    options: dict[str, Any] = {
+        "max_new_tokens": config.max_new_tokens,
+        "repetition_penalty": config.repetition_penalty,
+        "num_beams": config.num_beams,
+        "do_sample": config.temperature > 0,
+    }
+    if config.temperature > 0:
+        options |= {name: getattr(config, name) for name in ("temperature", "top_p", "top_k")}
+    return options
+
+
+def end_tokens(joint: JointForCausalLM) -> frozenset[int]:
+    """The ids that end a text, as the generation settings say."""
+    ids = joint.generation_config.eos_token_id
+    return frozenset() if ids is None else frozenset(ids if isinstance(ids, list) else [ids])
+
+
+def _text(
+    joint: JointForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    tokens: list[int],
+    stops: Sequence[str],
+) -> str:
+    """The text of the tokens before the first that ends it, up to the first stop string."""
+    ends = end_tokens(joint)
+    length = next((place for place, token in enumerate(tokens) if token in ends), len(tokens))
+    text = str(tokenizer.decode(tokens[:length]))
+    return text[: min((at for stop in stops if (at := text.find(stop)) >= 0), default=len(text))]

@@ -15,6 +15,7 @@ from storage.artifact_store import Store
 from storage.published_folder import check_destination, published_folder
 from tasks.exported_facts import ExportedFacts, ExportedPipeline, exported_facts
 from tasks.model_card import model_card
+from tasks.open_router import open_router
 from tasks.software import software_versions
 from tasks.write_report import trace
 
@@ -87,6 +88,7 @@ def _write_model(store: Store, facts: ExportedFacts, folder: Path) -> None:
         {facts.pipeline.name: load_model(memory, dtype="auto")},
         {facts.pipeline.name: facts.alpha},
         shared_vocab_size(*tokenizers),
+        None if facts.router is None else open_router(store, facts.router),
     )
     for part, name in zip(joint.parts, (facts.hub_model or "", ""), strict=True):
         part.config._name_or_path = name  # where it lay is nobody's business

@@ -63,6 +63,7 @@ class ExportedFacts:
         rows: Of the evaluation, this base's and the memory's own.
         compared: Of the newest comparison that measured this memory; none without one.
         comparison: That comparison, if there is one.
+        router: The router of an adaptive α that it fitted for this base, if it did.
         corpus: Manifest of the documents.
         tokens: Manifest of their tokens.
     """
@@ -77,6 +78,7 @@ class ExportedFacts:
     rows: Rows
     compared: Rows
     comparison: ArtifactRef | None
+    router: ArtifactRef | None
     corpus: Manifest
     tokens: Manifest
 
@@ -119,6 +121,7 @@ def exported_facts(
         rows=rows,
         compared=() if comparison is None else _compared(store, comparison, base),
         comparison=comparison,
+        router=None if comparison is None else _router(store, comparison, base),
         corpus=store.require(pipeline.corpus),
         tokens=store.require(pipeline.tokens),
     )
@@ -156,6 +159,13 @@ def _compared(store: Store, comparison: ArtifactRef, base: ArtifactRef) -> Rows:
     rows = read_results(store.readers(comparison)["all"])
     found = [names[number] for number, ref in bases.items() if ref == base]
     return _of_base(rows, found[0]) if found else ()
+
+
+def _router(store: Store, comparison: ArtifactRef, base: ArtifactRef) -> ArtifactRef | None:
+    """The router that a comparison fitted for a base."""
+    inputs = store.require(comparison).inputs
+    numbers = [number for number, ref in base_models(store, inputs).items() if ref == base]
+    return inputs.get(f"router_{numbers[0]}") if numbers else None
 
 
 def _of_base(rows: Rows, name: str) -> list[Mapping[str, JsonValue]]:

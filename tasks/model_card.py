@@ -47,7 +47,7 @@ def model_card(facts: ExportedFacts, folder: str) -> str:
     """
     sections = [
         [f"# {facts.base_name} with a memory of {facts.pipeline.name}", "", *_introduction(facts)],
-        ["## Use", "", *_use(folder)],
+        ["## Use", "", *_use(folder, routed=facts.router is not None)],
         ["## Measured", "", *markdown_table(compared(facts.rows)), "", RESULTS_NOTE],
         *_comparison(facts),
         ["## Documents", "", *_documents(facts)],
@@ -95,7 +95,7 @@ def _introduction(facts: ExportedFacts) -> Iterator[str]:
         )
 
 
-def _use(folder: str) -> Iterator[str]:
+def _use(folder: str, *, routed: bool) -> Iterator[str]:
     version = software_versions()["memdec"]
     yield f"Needs memdec {version} or newer, where the model's code is."
     yield ""
@@ -116,6 +116,12 @@ def _use(folder: str) -> Iterator[str]:
         "`dtype=torch.float32` gives exactly the probabilities that were measured, whatever type "
         "the weights are stored in."
     )
+    if routed:
+        yield ""
+        yield (
+            'With `alpha="router"` the weight is chosen anew for every token, as measured under '
+            "*+ memory, adaptive α*."
+        )
 
 
 def _comparison(facts: ExportedFacts) -> Iterator[list[str]]:

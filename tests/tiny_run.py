@@ -13,6 +13,7 @@ COMPARISON = {
     "baselines": [],
     "betas": [],
     "latency": None,
+    "router": {},
     "audit": {"spans": 5, "prompt_tokens": 16, "continuation_tokens": 8},
 }
 

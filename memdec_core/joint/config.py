@@ -36,6 +36,7 @@ class JointConfig(PreTrainedConfig):
             padding beyond it is cut off.
         memories: Name of every memory, such as its domain.
         weights: Weight α of every memory; together at most 1, and the base has the rest.
+        router: The arrays of an `AlphaRouter` as lists, if there is one for the only memory.
     """
 
     model_type: ClassVar[str] = MODEL_TYPE
@@ -44,6 +45,7 @@ class JointConfig(PreTrainedConfig):
     vocab_size: int = 0
     memories: list[str] | None = None
     weights: list[float] | None = None
+    router: dict[str, Any] | None = None
     # parameters are shared inside each part, and its own configuration says so
     tie_word_embeddings: bool = False
 

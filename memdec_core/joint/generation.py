@@ -8,7 +8,7 @@ from transformers import GenerationMixin
 from memdec_core.errors import UserError
 from memdec_core.joint.cache import JointCache
 from memdec_core.joint.masks import PartMasks, masks_for_parts
-from memdec_core.joint.weights import resolve_weights
+from memdec_core.joint.weights import weights_of
 
 
 class JointGenerationMixin(GenerationMixin):
@@ -23,16 +23,14 @@ class JointGenerationMixin(GenerationMixin):
         Args:
             inputs: Token ids, int64 (B, T), padded on the left.
             *args: As there.
-            **kwargs: As there; `alpha` takes what `resolve_weights` takes.
+            **kwargs: As there; `alpha` takes what `weights_of` takes.
 
         Raises:
             UserError: The weights do not fit, or the kind of cache cannot work.
         """
         if kwargs.get("cache_implementation") == "paged":
             self.init_continuous_batching()
-        kwargs["alpha"] = resolve_weights(
-            kwargs.pop("alpha", None), self.config.memories, self.config.weights
-        )
+        kwargs["alpha"] = weights_of(self.config, kwargs.pop("alpha", None))
         return super().generate(inputs, *args, **kwargs)
 
     def init_continuous_batching(self, *_args: object, **_options: object) -> NoReturn:

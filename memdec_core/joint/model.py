@@ -12,13 +12,16 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from memdec_core.alpha_router import AlphaRouter
 from memdec_core.errors import UserError
 from memdec_core.joint.cache import JointCache
 from memdec_core.joint.config import MODEL_TYPE, JointConfig
 from memdec_core.joint.generation import JointGenerationMixin
 from memdec_core.joint.masks import PartMasks, masks_of_part
+from memdec_core.joint.routing import fuse_routed, router_lists, router_of
 from memdec_core.joint.side_by_side import run_parts
-from memdec_core.joint.weights import Alpha, fuse_logits, resolve_weights
+from memdec_core.joint.weights import Alpha, fuse_logits, weights_of
+from memdec_core.router_features import FEATURES
 
 
 class JointForCausalLM(PreTrainedModel, JointGenerationMixin):
@@ -62,6 +65,7 @@ class JointForCausalLM(PreTrainedModel, JointGenerationMixin):
         memories: Mapping[str, PreTrainedModel],
         weights: Mapping[str, float],
         vocab_size: int,
+        router: AlphaRouter | None = None,
     ) -> "JointForCausalLM":
         """Put models together; they are used as they are, not copied.
 
@@ -69,11 +73,16 @@ class JointForCausalLM(PreTrainedModel, JointGenerationMixin):
             base: The frozen base.
             memories: Memory Decoders by name.
             weights: Weight α of every memory.
-            vocab_size: Tokens that all of them share (`tokenizer_match`).
+            vocab_size: Tokens that all of them share (`tokenizer_compatibility`).
+            router: Chooses the weight of the only memory at every token, in calls with
+                `alpha="router"`.
 
         Raises:
-            UserError: The weights do not fit, or a part predicts fewer tokens.
+            UserError: The weights do not fit, a part predicts fewer tokens, or there is a router
+                for several memories.
         """
+        if router is not None and len(memories) != 1:
+            raise UserError(f"a router is for one memory, and there are {len(memories)}")
         for name, part in {"the base": base, **memories}.items():
             if (logits := part.config.get_text_config().vocab_size) < vocab_size:
                 raise UserError(f"{name} predicts {logits} tokens, fewer than {vocab_size}")
@@ -83,6 +92,7 @@ class JointForCausalLM(PreTrainedModel, JointGenerationMixin):
             memories=list(memories),
             weights=[weights[name] for name in memories],
             vocab_size=vocab_size,
+            router=None if router is None else router_lists(router),
             dtype=base.dtype,
         )
         joint = cls(config, base, list(memories.values()))
@@ -135,7 +145,7 @@ class JointForCausalLM(PreTrainedModel, JointGenerationMixin):
                 `create_masks_for_generate` made.
             position_ids: (B, T) or (1, T).
             past_key_values: What an earlier pass returned.
-            alpha: Weights of the memories for this call (`resolve_weights`).
+            alpha: Weights of the memories for this call (`weights_of`).
             use_cache: Whether to return keys and values.
             logits_to_keep: How many last positions to predict after, 0 for all; or their indices.
             **kwargs: Further options of transformers, for every part.
@@ -153,7 +163,7 @@ class JointForCausalLM(PreTrainedModel, JointGenerationMixin):
                 "token_type_ids mean nothing to a language model: call the tokenizer with "
                 "return_token_type_ids=False"
             )
-        weights = resolve_weights(alpha, self.config.memories, self.config.weights)
+        weights = weights_of(self.config, alpha)
         if past_key_values is not None and not isinstance(past_key_values, JointCache):
             raise UserError(
                 f"past_key_values is a {type(past_key_values).__name__}: a joint model keeps one "
@@ -178,8 +188,14 @@ class JointForCausalLM(PreTrainedModel, JointGenerationMixin):
             self._kept(output.logits, logits_to_keep, takes_kept).to(input_ids.device)
             for output, takes_kept in zip(outputs, self._takes_kept, strict=True)
         ]
+        if isinstance(weights, str):
+            base_BTV, memory_BTV = logits
+            router = router_of(self.config.router or {}, len(FEATURES))
+            fused_BTV = fuse_routed(base_BTV, memory_BTV, router)
+        else:
+            fused_BTV = fuse_logits(logits, weights)
         return CausalLMOutputWithPast(
-            logits=fuse_logits(logits, weights),
+            logits=fused_BTV,
             past_key_values=_joint_cache(outputs),
             hidden_states=outputs[0].get("hidden_states"),
             attentions=outputs[0].get("attentions"),

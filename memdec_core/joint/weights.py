@@ -5,18 +5,45 @@ Shapes: B sequences, M memories, T positions, V vocabulary.
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from memdec_core.errors import UserError
-from memdec_core.joint.config import check_weights
+from memdec_core.joint.config import JointConfig, check_weights
 
-Alpha = float | Sequence[float] | Mapping[str, float] | Tensor
+Routed = Literal["router"]
+ROUTED: Routed = "router"
+"""The weight is chosen anew for every token (`alpha_router`)."""
+
+Alpha = float | Sequence[float] | Mapping[str, float] | Tensor | Routed
+
+
+def weights_of(config: JointConfig, alpha: Alpha | None) -> tuple[float, ...] | Tensor | Routed:
+    """What a call's `alpha` means to a joint model: as `resolve_weights`, or its router.
+
+    Args:
+        config: The model's.
+        alpha: As `resolve_weights` takes it, or `router`.
+
+    Raises:
+        UserError: The weights do not fit, or the model has no router.
+    """
+    if not isinstance(alpha, str):
+        return resolve_weights(alpha, config.memories or (), config.weights or ())
+    if alpha != ROUTED or config.router is None:
+        raise UserError(
+            f"alpha is {alpha!r}, but this model has no router: give a number, or export the "
+            "pipeline again after a `memdec compare` with comparison.router"
+        )
+    return ROUTED
 
 
 def resolve_weights(
-    alpha: Alpha | None, names: Sequence[str], defaults: Sequence[float]
+    alpha: float | Sequence[float] | Mapping[str, float] | Tensor | None,
+    names: Sequence[str],
+    defaults: Sequence[float],
 ) -> tuple[float, ...] | Tensor:
     """Bring weights into one of two forms.
 
@@ -46,7 +73,9 @@ def resolve_weights(
     return weights
 
 
-def _of_all(alpha: Alpha, names: Sequence[str]) -> tuple[float, ...]:
+def _of_all(
+    alpha: float | Sequence[float] | Mapping[str, float] | Tensor, names: Sequence[str]
+) -> tuple[float, ...]:
     if isinstance(alpha, Mapping):
         if unknown := [name for name in alpha if name not in names]:
             raise UserError(f"no memory is called {unknown[0]!r}; there are {', '.join(names)}")

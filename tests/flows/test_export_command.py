@@ -22,6 +22,7 @@ from memdec_core.model_loading import load_tokenizer
 from storage.artifact_store import Store
 from storage.published_folder import FolderNotOurs
 from tasks import export_joint
+from tasks.open_router import open_router
 from tests.command_line import ROOT, memdec_json
 from tests.oracles_joint import joint_log_probs
 from tests.tiny_run import TinyRun
@@ -118,6 +119,16 @@ except ImportError as error:
 """
     said = python(code, str(exported), folder=tmp_path)
     assert "install memdec 0.1.0 or newer" in said
+
+
+def test_the_router_of_the_comparison_comes_along(exported: Path, tiny_run: TinyRun) -> None:
+    plan = plan_comparison(load_config(tiny_run.pipeline))
+    fitted = next(job.ref for job in plan.jobs() if job.ref.stage == "alpha_router")
+    stored = open_router(Store.open_existing(str(tiny_run.store)), fitted).arrays()
+    model = AutoModelForCausalLM.from_pretrained(exported)
+    assert model.config.router == {name: array.tolist() for name, array in stored.items()}
+    model.generate(torch.tensor([[5, 6]]), alpha="router", max_new_tokens=2)
+    assert 'alpha="router"' in card_of(exported)[1]
 
 
 def card_of(folder: Path) -> tuple[dict[str, Any], str]:

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from typing import Any, TypedDict, cast
 
-from prefect import flow
+from prefect import State, flow
 from prefect.runtime import flow_run
+from prefect.states import Completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import JsonValue
 
 from flows.pipeline_config import PipelineConfig
 from flows.plan import Plan, plan_pipeline
+from flows.promotion import Promotion, decide_promotion
 from flows.stage_names import StageName
 from flows.stage_runner import StageResult, StageRunner
 from storage.pins import pin
@@ -30,12 +32,18 @@ from tasks.write_report import write_report
 
 
 class RunResult(TypedDict):
-    """What `memdec run --json` prints, and `memdec compare --json`."""
+    """What `memdec compare --json` prints, and `memdec run --json` with `promotion` beside it."""
 
     pipeline: str
     flow_run_id: str | None
     stages: list[StageResult]
     evaluation: list[dict[str, JsonValue]]
+
+
+class BuildResult(RunResult):
+    """The same, with what became of the finished build; null where it was not to be finished."""
+
+    promotion: Promotion | None
 
 
 @flow(
@@ -49,7 +57,7 @@ def build_memory(
     settings: RunSettings,
     until_stage: StageName | None = None,
     force: Sequence[StageName] = (),
-) -> RunResult:
+) -> BuildResult:
     """Builds what of a pipeline is not built yet, stage by stage.
 
     Args:
@@ -59,7 +67,8 @@ def build_memory(
         force: Stages whose artifacts are discarded and built again.
 
     Returns:
-        The stages in order, and the rows of the evaluation once there is one.
+        The stages in order, the rows of the evaluation once there is one, and whether the memory
+        went into production. The run's final state says that, too, in its name and message.
 
     Raises:
         UserError: A mistake in the configuration, the corpus or a model.
@@ -67,16 +76,21 @@ def build_memory(
     """
     plan = plan_pipeline(config)
     run = StageRunner(settings, plan.until(until_stage), frozenset(force))
+    promotion = None
     with pin(run.store, [job.ref for job in plan.jobs()]):
         run_stages(run, plan)
         if run.is_complete(plan):
             record_run(run.store, config.name, flow_run.get_id(), run.artifacts)
-    return RunResult(
+            promotion = decide_promotion(run, config, plan)
+    result = BuildResult(
         pipeline=config.name,
         flow_run_id=flow_run.get_id(),
         stages=run.results,
         evaluation=evaluation_rows(run.store, plan.evaluation.ref),
+        promotion=promotion,
     )
+    # whoever calls the flow gets what the state holds
+    return completed_build(result)  # type: ignore[return-value]
 
 
 def run_stages(run: StageRunner, plan: Plan) -> None:
@@ -100,3 +114,13 @@ def run_stages(run: StageRunner, plan: Plan) -> None:
         run(score_model, scores)
     run(evaluate_systems, plan.evaluation)
     run(write_report, plan.report)
+
+
+def completed_build(result: BuildResult) -> State[BuildResult]:
+    """The final state of a run; its name is what the UI shows for the run."""
+    promotion = result["promotion"]
+    if promotion is None:
+        return Completed(message="stopped where it was asked to", data=result)
+    if promotion["promoted"]:
+        return Completed(name="Promoted", message=promotion["why"], data=result)
+    return Completed(name="KeptBack", message=f"candidate: {promotion['why']}", data=result)

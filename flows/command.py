@@ -10,6 +10,7 @@ from flows.explain_command import explain
 from flows.export_command import export
 from flows.generate_command import generate
 from flows.plan_command import plan
+from flows.promotion_commands import history, promote, rollback
 from flows.run_command import run
 from flows.serve_command import serve
 from flows.tokenizers_command import tokenizers
@@ -29,6 +30,9 @@ app.command()(chat)
 app.command()(explain)
 app.command()(serve)
 app.command()(export)
+app.command()(promote)
+app.command()(rollback)
+app.command()(history)
 app.command()(tokenizers)
 app.add_typer(artifacts_app, name="artifacts")
 

@@ -10,6 +10,7 @@ from memdec_core.corpus_config import CorpusConfig
 from memdec_core.embeddings_config import EmbeddingsConfig
 from memdec_core.evaluation_config import EvaluationConfig
 from memdec_core.index_config import IndexConfig
+from memdec_core.promotion_config import PromotionConfig
 from memdec_core.student_config import FromMemoryConfig
 from memdec_core.targets_config import TargetsConfig
 from memdec_core.tokens_config import TokensConfig
@@ -80,4 +81,8 @@ class PipelineConfig(BaseModel):
     comparison: ComparisonConfig = Field(
         default_factory=ComparisonConfig,
         description="What `memdec compare` compares the memory with.",
+    )
+    promotion: PromotionConfig = Field(
+        default_factory=PromotionConfig,
+        description="What a finished build must show before it goes into production.",
     )

@@ -10,6 +10,7 @@ from flows.planned_jobs import PlannedJobs, section
 from flows.stage_names import StageName
 from memdec_core.errors import UserError
 from storage.artifact_ref import ArtifactRef
+from storage.production import Release
 from tasks.shared_vocabulary import SharedVocabulary
 from tasks.stage_job import StageJob
 
@@ -134,3 +135,8 @@ def plan_pipeline(config: PipelineConfig) -> Plan:
         evaluation=by_ref[evaluation],
         report=by_ref[report],
     )
+
+
+def release_of(plan: Plan) -> Release:
+    """What a plan makes that is used together; of several bases the first is the one served."""
+    return Release(base=plan.bases[0], memory=plan.memory.ref, evaluation=plan.evaluation.ref)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pydantic import BaseModel, JsonValue
 
 from flows.pipeline_config import PipelineConfig
-from flows.stage_names import FORMAT_VERSIONS, ComparedStage, StageName
+from flows.stage_names import FORMAT_VERSIONS, AnyStage
 from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.corpus_config import CorpusConfig
 from memdec_core.scoring_config import ScoringConfig
@@ -39,7 +39,7 @@ class PlannedJobs:
 
     def add(
         self,
-        stage: StageName | ComparedStage,
+        stage: AnyStage,
         config: Config,
         inputs: Inputs,
         *,

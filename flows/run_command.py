@@ -25,7 +25,7 @@ from memdec_core.errors import UserError
 from tasks.run_settings import RunSettings
 
 if TYPE_CHECKING:
-    from flows.build_memory import RunResult
+    from flows.build_memory import BuildResult
 
 Until = Annotated[StageName | None, typer.Option(help="The last stage to build.")]
 Force = Annotated[
@@ -73,12 +73,16 @@ def _stages(names: list[str]) -> list[StageName]:
         raise UserError(f"--force {' '.join(names)}: the stages are {known}") from None
 
 
-def _show(result: "RunResult", store: str) -> None:
+def _show(result: "BuildResult", store: str) -> None:
     from tasks.report_tables import compared  # with PyTorch, as above
 
     if result["evaluation"]:
         rows = [_main_columns(row) for row in compared(result["evaluation"])]
         print_table(f"{result['pipeline']}: perplexity (confidence interval)", rows)
+    promotion = result["promotion"]
+    if promotion is not None:
+        said = "In production" if promotion["promoted"] else "Kept back, it stays a candidate"
+        output.print(f"{said}: {promotion['why']}", soft_wrap=True, markup=False)
     report = [stage for stage in result["stages"] if stage["stage"] == "report"]
     if report:
         place = f"memdec artifacts show report/{report[0]['fingerprint'][:12]} --store {store}"

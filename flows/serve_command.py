@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import SecretStr
@@ -10,10 +10,16 @@ from pydantic import SecretStr
 from flows.command_options import DEFAULT_STORE, Alpha, Device, Overrides, StoreUrl
 from flows.compare_command import load_configs
 from flows.console import output, screen
-from flows.plan import plan_pipeline
+from flows.pipeline_config import PipelineConfig
+from flows.plan import plan_pipeline, release_of
 from memdec_core.errors import UserError
 from storage.artifact_store import Store
+from storage.production import in_production, read_decisions
 from tasks.serving.server_settings import ServerSettings
+
+if TYPE_CHECKING:
+    from tasks.serving.open_models import ServedPipeline
+    from tasks.serving.production_follower import Served
 
 KEY_VARIABLE = "MEMDEC_API_KEY"
 
@@ -56,7 +62,7 @@ def serve(  # noqa: PLR0913 - each is an option of the command
     request_timeout: RequestTimeout = _DEFAULTS["request_timeout"],
     grace: Grace = _DEFAULTS["grace"],
 ) -> None:
-    """Serve a base and base + memory over HTTP, as OpenAI's clients expect it."""
+    """Serve base and base + memory over HTTP, as OpenAI's clients expect it; follow production."""
     settings = ServerSettings(
         host=host,
         port=port,
@@ -67,19 +73,18 @@ def serve(  # noqa: PLR0913 - each is an option of the command
         request_timeout=request_timeout,
         grace=grace,
     )
-    plans = [
-        (config.name, plan_pipeline(config)) for config in load_configs(pipelines, overrides or [])
-    ]
+    configs = load_configs(pipelines, overrides or [])
     opened = Store.open_existing(store)
     from memdec_core.serving.engine_limits import EngineLimits  # PyTorch takes seconds to import
     from tasks.serving.engine_slot import EngineSlot
-    from tasks.serving.open_models import ServedPipeline, open_models
+    from tasks.serving.open_models import open_models
+    from tasks.serving.production_follower import ProductionFollower
     from tasks.serving.run_server import run_server
 
-    served = [
-        ServedPipeline(name, plan.bases[0], plan.memory.ref, plan.evaluation.ref)
-        for name, plan in plans
-    ]
+    def current() -> "Served":
+        return [_served(opened, config, follow=not overrides) for config in configs]
+
+    served = current()
     models = open_models(opened, served, alpha, device)
     if settings.is_exposed:
         screen.print(
@@ -89,11 +94,32 @@ def serve(  # noqa: PLR0913 - each is an option of the command
         )
     slot = EngineSlot(models, EngineLimits(max_batch=max_batch, max_queue=max_queue))
     names = ", ".join(models.catalog.names)
-    run_server(
+    follower = ProductionFollower(
         slot,
-        settings,
-        lambda url: output.print(f"serving {names} at {url}", markup=False, soft_wrap=True),
+        opened,
+        served,
+        current,
+        lambda found: open_models(opened, found, alpha, device),
+        screen.print,
     )
+    with follower:
+        run_server(
+            slot,
+            settings,
+            lambda url: output.print(f"serving {names} at {url}", markup=False, soft_wrap=True),
+        )
+
+
+def _served(store: Store, config: PipelineConfig, *, follow: bool) -> "ServedPipeline":
+    """What of a pipeline is in production; what its configuration makes if nothing is.
+
+    Overrides ask for a variant, whatever is in production.
+    """
+    from tasks.serving.open_models import ServedPipeline
+
+    current = in_production(read_decisions(store, config.name)) if follow else None
+    release = release_of(plan_pipeline(config)) if current is None else current.release
+    return ServedPipeline(config.name, release.base, release.memory, release.evaluation)
 
 
 def _api_key(variable: str | None) -> SecretStr | None:

@@ -29,7 +29,10 @@ ComparedStage = Literal[
 ]
 """Stages that only a comparison has, and the one that joins several."""
 
-FORMAT_VERSIONS: dict[StageName | ComparedStage, int] = {
+AnyStage = StageName | ComparedStage | Literal["promotion_gate"]
+"""The gate follows a finished run."""
+
+FORMAT_VERSIONS: dict[AnyStage, int] = {
     "corpus": 2,
     "base_model": 1,
     "student": 1,
@@ -47,6 +50,7 @@ FORMAT_VERSIONS: dict[StageName | ComparedStage, int] = {
     "alpha_router": 1,
     "evaluation": 2,
     "report": 1,
+    "promotion_gate": 1,
     "comparison": 2,
     "domains": 1,
 }

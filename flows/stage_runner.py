@@ -48,6 +48,10 @@ class StageRunner:
         self._wanted = {job.ref for job in wanted}
         self._force = force
 
+    def want(self, jobs: Sequence[StageJob]) -> None:
+        """Adds jobs that could not be planned before others were done."""
+        self._wanted |= {job.ref for job in jobs}
+
     def __call__(self, stage_task: StageTask, job: StageJob) -> None:
         """Runs one stage, unless the run stops before it."""
         if job.ref not in self._wanted:

@@ -10,6 +10,7 @@ from storage.holdings import store_clock
 from storage.leases import is_leased, lease_to_delete
 from storage.object_root import StoredObject
 from storage.pins import dead_pins, live_pins
+from storage.production import released
 from storage.refs import pipelines, read_history
 from storage.store_layout import (
     CLOCK,
@@ -46,9 +47,10 @@ def collect_garbage(
 ) -> Garbage:
     """Frees space.
 
-    What stays: everything the last `keep` runs of any pipeline ended with and all it was made
-    from; what a living run has pinned; what is being built; the finished shards and checkpoints
-    of an interrupted build for a day; anything written in the last minutes.
+    What stays: everything the last `keep` runs of any pipeline ended with, and its last `keep`
+    releases, at least the one in production, with all they were made from; what a living run has
+    pinned; what is being built; the finished shards and checkpoints of an interrupted build for a
+    day; anything written in the last minutes.
 
     Args:
         store: The store.
@@ -88,10 +90,12 @@ def _count(garbage: Garbage, objects: Iterable[StoredObject]) -> Garbage:
 def _protected(store: Store, keep: int, now: Clock) -> set[ArtifactRef]:
     """Pins before history: a run records itself before it gives up its pin."""
     waiting = list(live_pins(store, now))
+    releases = released(store, keep)
+    waiting += releases.artifacts
     for pipeline in pipelines(store):
         for run in read_history(store, pipeline, last=keep):
             waiting += run.artifacts
-    protected: set[ArtifactRef] = set()
+    protected = set(releases.gates)
     while waiting:
         ref = waiting.pop()
         if ref not in protected:

@@ -5,6 +5,7 @@ from storage.artifact_ref import ArtifactRef
 ARTIFACTS = "artifacts"
 REFS = "refs"
 PINS = "pins"
+PRODUCTION = "production"
 CLOCK = "clock"
 TRASH = "trash"
 

@@ -8,7 +8,7 @@ from storage.artifact_store import Store
 from storage.manifest import Manifest
 from storage.shard_files import ShardReader
 
-REPORTS = ("report", "comparison", "domains")
+REPORTS = ("report", "comparison", "domains", "promotion_gate")
 """Stages that write a page of their own, report.md."""
 
 _LARGEST_PICTURE_BYTES = 120_000

@@ -59,6 +59,7 @@ _PROCESSES.set_forkserver_preload(
         "tasks.compare_scores",
         "tasks.evaluate_systems",
         "tasks.write_report",
+        "tasks.judge_candidate",
     ]
 )
 

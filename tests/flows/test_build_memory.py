@@ -23,6 +23,7 @@ ORDER = [
     "scores",
     "evaluation",
     "report",
+    "promotion_gate",
 ]
 AFTER_TRAINING = ["memory", "scores", "evaluation", "report"]
 
@@ -57,13 +58,55 @@ def check_explanation(explained: Mapping[str, Any], pipeline: Path) -> None:
     assert shown <= explained["explained"]["p_knn"] + 1e-9
 
 
+def check_releases(
+    first: Mapping[str, Any], changed: Mapping[str, Any], *arguments: str | Path
+) -> None:
+    """The first build is in production, the second by hand only, and each can come back."""
+    memories = [
+        f"memory/{stage['fingerprint'][:12]}"
+        for result in (first, changed)
+        for stage in result["stages"]
+        if stage["stage"] == "memory"
+    ]
+
+    def in_production() -> str:
+        rows = memdec_json("history", *arguments)["decisions"]
+        (current,) = (row["memory"] for row in rows if row["in_production"])
+        return str(current)
+
+    assert changed["promotion"]["promoted"] is False, "a smaller share of KL is worse here"
+    assert in_production() == memories[0]
+    memdec_json("promote", *arguments, "--why", "to try it")
+    assert in_production() == memories[1]
+    memdec_json("rollback", *arguments)
+    assert in_production() == memories[0]
+    memdec_json("promote", *arguments)
+    rows = memdec_json("history", *arguments)["decisions"]
+    actions = [row["action"] for row in rows]
+    assert actions == ["promoted", "kept_back", "promoted", "rolled_back", "promoted"]
+    assert "ratio to production" in rows[1]["why"]
+    assert [row["why"] for row in rows[2:]] == ["to try it", "by hand", "by hand"]
+
+
+def check_damage_is_found(store: Path, environment: Mapping[str, str]) -> None:
+    """One flipped bit is reported, with its stage and file."""
+    victim = next(store.glob("artifacts/tokens/*/*/train-00000/tokens.npy"))
+    content = bytearray(victim.read_bytes())
+    content[-5] ^= 1
+    victim.write_bytes(content)
+    damaged = memdec("artifacts", "verify", "--json", "--store", store, env=environment)
+    assert damaged.returncode == 1
+    assert [each["stage"] for each in json.loads(damaged.stdout)["damaged"]] == ["tokens"]
+    assert "train-00000/tokens.npy" in damaged.stdout
+
+
 def test_a_pipeline_is_built_reused_changed_and_used(
     tiny_pipeline: Path, tmp_path: Path, prefect_environment: Mapping[str, str]
 ) -> None:
     store = ("--store", tmp_path / "store")
     first = memdec_json("run", tiny_pipeline, *store, env=prefect_environment)
-    assert [stage["stage"] for stage in first["stages"]] == ORDER
-    assert built(first) == ORDER
+    assert [stage["stage"] for stage in first["stages"]] == built(first) == ORDER
+    assert first["promotion"] == {"promoted": True, "why": "all 3 checks passed"}
     assert perplexity(first, "memory") < perplexity(first, "base")
 
     again = memdec_json("run", tiny_pipeline, *store, env=prefect_environment)
@@ -77,11 +120,13 @@ def test_a_pipeline_is_built_reused_changed_and_used(
     assert to_build[0]["why"] == "training.beta: 0.5 → 0.3"
     assert to_build[1]["why"] == "other model"
     changed = memdec_json("run", tiny_pipeline, *store, *change, env=prefect_environment)
-    assert built(changed) == AFTER_TRAINING
+    assert built(changed) == [*AFTER_TRAINING, "promotion_gate"]
+    check_releases(first, changed, tiny_pipeline, *store)
 
     both = memdec_json(
-        "generate", tiny_pipeline, *store, "--prompt", "the court", env=prefect_environment
-    )
+        "generate", tiny_pipeline, *store, "--prompt", "the court", "--temperature", "1",
+        "--seed", "1", env=prefect_environment,
+    )  # fmt: skip
     assert [len(both[side]) for side in ("base", "memory")] == [1, 1]
     assert both["base"] != both["memory"]
 
@@ -101,18 +146,12 @@ def test_a_pipeline_is_built_reused_changed_and_used(
     checked = memdec_json("artifacts", "verify", *store, env=prefect_environment)
     assert checked["damaged"] == []
     listed = memdec_json("artifacts", "ls", *store, env=prefect_environment)
-    assert len(listed["artifacts"]) == len(ORDER) + len(AFTER_TRAINING)
+    assert len(listed["artifacts"]) == len(ORDER) + len(AFTER_TRAINING) + 1
 
     kept = memdec_json("artifacts", "gc", "--keep", "1", *store, env=prefect_environment)
-    assert sorted(name.split("/")[0] for name in kept["deleted"]) == sorted(AFTER_TRAINING)
+    deleted = sorted(name.split("/")[0] for name in kept["deleted"])
+    assert deleted == sorted([*AFTER_TRAINING, "promotion_gate", "promotion_gate"])
     report = memdec("artifacts", "show", "report", *store, env=prefect_environment)
     assert "perplexity" in report.stdout
 
-    victim = next((tmp_path / "store").glob("artifacts/tokens/*/*/train-00000/tokens.npy"))
-    content = bytearray(victim.read_bytes())
-    content[-5] ^= 1
-    victim.write_bytes(content)
-    damaged = memdec("artifacts", "verify", "--json", *store, env=prefect_environment)
-    assert damaged.returncode == 1
-    assert [each["stage"] for each in json.loads(damaged.stdout)["damaged"]] == ["tokens"]
-    assert "train-00000/tokens.npy" in damaged.stdout
+    check_damage_is_found(tmp_path / "store", prefect_environment)

@@ -14,6 +14,7 @@ from memdec_core.student_config import FromMemoryConfig
 from memdec_core.targets_config import TargetsConfig
 from memdec_core.tokens_config import TokensConfig
 from memdec_core.training import MemoryTrainingConfig
+from memdec_core.watch_config import WatchConfig
 from memdec_core.windows import WindowConfig
 
 _SECTION = ConfigDict(frozen=True, extra="forbid")
@@ -80,4 +81,8 @@ class PipelineConfig(BaseModel):
     comparison: ComparisonConfig = Field(
         default_factory=ComparisonConfig,
         description="What `memdec compare` compares the memory with.",
+    )
+    watch: WatchConfig = Field(
+        default_factory=WatchConfig,
+        description="How the corpus is watched for changes; no artifact depends on it.",
     )

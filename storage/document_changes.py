@@ -50,7 +50,7 @@ class DocumentChanges(NamedTuple):
         """Ids of some documents of each kind, sorted; of renamed ones the old id and the new."""
         found = {}
         for kind in KINDS:
-            rows = getattr(self, kind).sort(KEY).head(most)
+            rows = getattr(self, kind).sort("doc_id", "split").head(most)
             ids = rows["doc_id"].to_list()
             if kind == "renamed":
                 pairs = zip(rows["old_id"], rows["old_split"], ids, rows["split"], strict=True)

@@ -14,6 +14,7 @@ from flows.promotion_commands import history, promote, rollback
 from flows.run_command import run
 from flows.serve_command import serve
 from flows.tokenizers_command import tokenizers
+from flows.watch_command import watch
 
 app = typer.Typer(
     name="memdec",
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(plan)
 app.command()(compare)
+app.command()(watch)
 app.command()(generate)
 app.command()(chat)
 app.command()(explain)

@@ -6,6 +6,7 @@ ARTIFACTS = "artifacts"
 REFS = "refs"
 PINS = "pins"
 PRODUCTION = "production"
+WATCH = "watch"
 CLOCK = "clock"
 TRASH = "trash"
 
@@ -38,3 +39,13 @@ def lease_key(ref: ArtifactRef) -> str:
 def scratch_key(ref: ArtifactRef) -> str:
     """Resumable state of an unfinished shard."""
     return f"{artifact_key(ref)}/scratch"
+
+
+def looks_key(pipeline: str) -> str:
+    """What every look at a pipeline's corpus saw, `<sequence>.json` each."""
+    return f"{WATCH}/{pipeline}/looks"
+
+
+def seen_documents_key(pipeline: str) -> str:
+    """Tables of the documents that looks saw, `<id>.parquet` each."""
+    return f"{WATCH}/{pipeline}/documents"

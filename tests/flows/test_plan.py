@@ -37,6 +37,7 @@ def changed_stages(before: Plan, after: Plan) -> set[str]:
         ("index.seed=3", {"index", "targets", "memory", *AFTER_MEMORY}),
         ("base_model.pretrain.seed=3", {"base_model", "tokens", *AFTER_TOKENS}),
         ("name=other", set()),
+        ("watch.quiet_seconds=5", set()),
         ("corpus.license=mit", set()),
         ("corpus.language=en", set()),
         ("base_model.license=mit", set()),

@@ -8,6 +8,8 @@ import pytest
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.claims import claim
+from storage.corpus_looks import CorpusLook, record_look, write_seen
+from storage.document_table import DocumentRows, write_table
 from storage.garbage import collect_garbage
 from storage.holdings import Holding
 from storage.pins import pin
@@ -147,3 +149,37 @@ def test_nothing_goes_while_a_protected_manifest_cannot_be_read(any_store: Store
     with pytest.raises(DamagedArtifact, match=tokens.fingerprint):
         collect_garbage(any_store, keep=1)
     assert any_store.manifest(corpus) is not None
+
+
+def test_looks_at_a_corpus_stay_with_their_tables_and_orphaned_tables_go(
+    any_store: Store, tmp_path: Path
+) -> None:
+    chain(any_store, 0)
+    table = tmp_path / "rows.parquet"
+    write_table(DocumentRows().table(), table)
+    named, lost = (write_seen(any_store, "demo", table) for _ in range(2))
+    record_look(
+        any_store,
+        "demo",
+        CorpusLook(reading={}, sources=(), documents=named, kept=0, fingerprint="f"),
+    )
+    verified = verify(any_store)
+    assert verified.damaged == []
+    assert verified.checked == 6, "three manifests and three files, nothing of the looks"
+    told = collect_garbage(any_store, keep=1, dry_run=True, grace_seconds=-1)
+    garbage = collect_garbage(any_store, keep=1, grace_seconds=-1)
+    assert garbage == told
+    assert garbage.leftovers == [f"watch/demo/documents/{lost}.parquet"]
+    assert garbage.bytes > table.stat().st_size
+    assert keys(any_store) == {
+        "watch/demo/looks/00000001.json",
+        f"watch/demo/documents/{named}.parquet",
+    }
+
+
+def test_a_table_that_was_stored_just_now_stays(any_store: Store, tmp_path: Path) -> None:
+    table = tmp_path / "rows.parquet"
+    write_table(DocumentRows().table(), table)
+    write_seen(any_store, "demo", table)
+    assert collect_garbage(any_store, keep=1) == ([], [], 0)
+    assert len(keys(any_store)) == 1

@@ -1,0 +1,200 @@
+"""Looks at a corpus on a real server: what is announced, when, and what is left alone."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.objects import State
+from prefect.client.schemas.sorting import ArtifactSort
+from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
+from prefect.events.schemas.events import ReceivedEvent
+
+from flows import watch_conclusion
+from flows.plan import plan_pipeline
+from flows.watch_corpus import watch_corpus
+from storage.corpus_looks import last_look, record_look
+from storage.refs import read_history, record_run
+from tasks import announce_update
+from tests.tiny_run import TinyRun
+from tests.watched_pipeline import Record, WatchedPipeline, copy_pipeline
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
+
+
+@pytest.fixture
+def watched(tiny_run: TinyRun, tmp_path: Path) -> WatchedPipeline:
+    """A pipeline that has run, with a name of its own, since all tests share one server."""
+    pipeline = copy_pipeline(tiny_run, tmp_path, f"name=w{uuid4().hex}")
+    (run,) = read_history(pipeline.store, "tiny", last=1)
+    record_run(pipeline.store, pipeline.config.name, None, run.artifacts)
+    return pipeline
+
+
+def look(watched: WatchedPipeline) -> State[Any]:
+    return watch_corpus(watched.config, watched.settings, return_state=True)
+
+
+def events_of(watched: WatchedPipeline) -> list[ReceivedEvent]:
+    wanted = EventFilter(
+        event=EventNameFilter(name=["memdec.corpus.updated"]),
+        resource=EventResourceFilter(id=[f"memdec.pipeline.{watched.config.name}"]),
+    )
+    with get_client(sync_client=True) as client:
+        return client.read_events(wanted, limit=50).events
+
+
+def page_of(watched: WatchedPipeline) -> str:
+    key = f"{watched.config.name}-corpus-changes"
+    with get_client(sync_client=True) as client:
+        wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+        artifacts = client.read_artifacts(artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC)
+    return str(artifacts[0].data)
+
+
+def edit_first(records: list[Record]) -> list[Record]:
+    return [records[0] | {"text": records[0]["text"] + " An entirely new end."}, *records[1:]]
+
+
+def fingerprint_of(watched: WatchedPipeline) -> str:
+    return plan_pipeline(watched.config).corpora[0].ref.fingerprint
+
+
+def test_an_edited_document_is_announced_once_with_figures_and_a_page(
+    watched: WatchedPipeline,
+) -> None:
+    assert look(watched).result()["documents"]["unchanged"] == 40
+    unchanged = look(watched)
+    assert (unchanged.name, unchanged.is_completed()) == ("Unchanged", True)
+    assert str(unchanged.message).startswith("Nothing changed in the documents")
+    assert events_of(watched) == []
+    watched.edit(edit_first)
+    result = look(watched).result()
+    assert (result["changed"], result["announced"]) == (True, True)
+    assert result["documents"] == {
+        "added": 0, "edited": 1, "removed": 0, "renamed": 0, "unchanged": 39, "rejected": 0,
+    }  # fmt: skip
+    assert result["tokens_added"] > 0
+    assert result["drift"]["base_perplexity_new"] > 1
+    (event,) = events_of(watched)
+    assert event.resource.name == watched.config.name
+    assert event.payload["fingerprint"] == fingerprint_of(watched)
+    assert event.payload["documents"]["edited"] == 1
+    first, *_ = watched.documents.read_text().splitlines()
+    assert event.payload["characters"]["edited"] == len(json.loads(first)["text"])
+    assert event.payload["drift"] == result["drift"]
+    assert any(str(related.id).startswith("prefect.flow-run.") for related in event.related)
+    page = page_of(watched)
+    assert "doc/1/0" in page
+    assert "memdec.corpus.updated" in page
+    assert "data:image/png;base64" in page
+    assert look(watched).result()["changed"] is False
+    assert len(events_of(watched)) == 1
+
+
+def test_what_is_not_recorded_is_announced_again_and_what_is_not_built_a_day_later(
+    watched: WatchedPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.edit(edit_first)
+
+    def crash(*_arguments: object) -> None:
+        raise OSError("killed between the event and the record")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(watch_conclusion, "record_look", crash)
+        assert look(watched).is_failed()
+    assert len(events_of(watched)) == 1
+    with monkeypatch.context() as patched:
+        patched.setattr(announce_update, "_is_stored", lambda _id: False)
+        state = look(watched)
+        with pytest.raises(announce_update.NotAnnounced, match="the next look"):
+            state.result()
+    assert look(watched).result()["announced"]
+    announced = len(events_of(watched))
+    assert announced >= 2
+    assert not look(watched).result()["announced"]
+    last = last_look(watched.store, watched.config.name)
+    assert last is not None
+    yesterday = (datetime.now(UTC) - timedelta(hours=25)).isoformat()
+    record_look(
+        watched.store, watched.config.name, last.model_copy(update={"announced": yesterday})
+    )
+    again = look(watched).result()
+    assert (again["announced"], again["documents"]["edited"]) == (True, 1)
+    assert not look(watched).result()["announced"]
+    assert len(events_of(watched)) == announced + 1
+
+
+def test_documents_that_are_as_the_newest_run_found_them_are_not_announced(
+    watched: WatchedPipeline,
+) -> None:
+    original = watched.documents.read_text()
+    watched.edit(lambda records: records[1:])
+    assert look(watched).result()["announced"]
+    watched.documents.write_text(original)
+    state = look(watched)
+    result = state.result()
+    assert (result["changed"], result["announced"]) == (True, False)
+    assert result["documents"]["added"] == 1
+    assert "The newest run was built from these documents" in str(state.message)
+    watched.documents.write_text(original + "\n\n")
+    state = look(watched)
+    assert state.result()["changed"] is False, "no document is another"
+    assert "1 sources were hashed and 1 read" in str(state.message)
+    assert len(events_of(watched)) == 1
+
+
+def test_a_burst_is_one_announcement_and_endless_writing_none(watched: WatchedPipeline) -> None:
+    watch = watched.config.watch.model_copy(update={"quiet_seconds": 0.5})
+    watched = watched._replace(config=watched.config.model_copy(update={"watch": watch}))
+    look(watched)
+    stop = threading.Event()
+
+    def write(count: int) -> None:
+        for number in range(count):
+            if stop.wait(0.1):
+                return
+            watched.edit(lambda rows, n=number: [*rows, {"id": f"n{n}", "text": f"new {n} text"}])
+
+    writer = threading.Thread(target=write, args=(10,))
+    watched.edit(edit_first)
+    writer.start()
+    result = look(watched).result()
+    writer.join()
+    assert (result["documents"]["added"], result["documents"]["edited"]) == (10, 1)
+    before = last_look(watched.store, watched.config.name)
+    endless = threading.Thread(target=write, args=(10**6,))
+    watched.edit(lambda records: records[1:])
+    endless.start()
+    state = look(watched)
+    stop.set()
+    endless.join()
+    assert state.name == "Unchanged"
+    assert "keep changing" in str(state.message)
+    assert last_look(watched.store, watched.config.name) == before
+    assert len(events_of(watched)) == 1
+
+
+def test_a_pipeline_that_never_ran_is_announced_and_nobody_is_told_where_nobody_listens(
+    watched: WatchedPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = watched.settings.model_copy(update={"store": str(tmp_path / "empty")})
+    watched = watched._replace(settings=settings)
+    with monkeypatch.context() as patched:
+        patched.setattr(watch_conclusion, "someone_listens", lambda: False)
+        state = look(watched)
+    assert (state.result()["changed"], state.result()["announced"]) == (True, False)
+    assert "no Prefect server is configured" in str(state.message)
+    assert events_of(watched) == []
+    result = look(watched).result()
+    assert (result["changed"], result["announced"]) == (True, True)
+    assert result["documents"]["added"] == 40
+    assert (result["tokens_added"], result["drift"]) == (None, {})
+    assert "The pipeline has never run" in page_of(watched)
+    assert look(watched).result()["changed"] is False
+    (event,) = events_of(watched)
+    assert event.payload["fingerprint"] == fingerprint_of(watched)

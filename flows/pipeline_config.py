@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from flows.schedule_config import ScheduleConfig
 from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.comparison_config import ComparisonConfig
 from memdec_core.corpus_config import CorpusConfig
@@ -80,4 +81,8 @@ class PipelineConfig(BaseModel):
     comparison: ComparisonConfig = Field(
         default_factory=ComparisonConfig,
         description="What `memdec compare` compares the memory with.",
+    )
+    schedule: ScheduleConfig = Field(
+        default_factory=ScheduleConfig,
+        description="When a deployed pipeline is watched, built and compared by itself.",
     )

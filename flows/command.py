@@ -15,6 +15,7 @@ from flows.run_command import run
 from flows.serve_command import serve
 from flows.serve_flows_command import serve_flows
 from flows.tokenizers_command import tokenizers
+from flows.watch_command import watch
 
 app = typer.Typer(
     name="memdec",
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(plan)
 app.command()(compare)
+app.command()(watch)
 app.command()(generate)
 app.command()(chat)
 app.command()(explain)

@@ -18,11 +18,11 @@ from prefect.runner.storage import LocalStorage
 
 from flows.pipeline_config import PipelineConfig
 from flows.prefect_environment import RUN_ENVIRONMENT
+from tasks.announce_update import CORPUS_UPDATED
 from tasks.run_settings import RunSettings
 from tasks.software import software_versions
 
 TAG = "memdec"
-CORPUS_UPDATED = "memdec.corpus.updated"
 Deployed = Literal["build", "compare", "watch"]
 
 

@@ -15,6 +15,7 @@ from memdec_core.student_config import FromMemoryConfig
 from memdec_core.targets_config import TargetsConfig
 from memdec_core.tokens_config import TokensConfig
 from memdec_core.training import MemoryTrainingConfig
+from memdec_core.watch_config import WatchConfig
 from memdec_core.windows import WindowConfig
 
 _SECTION = ConfigDict(frozen=True, extra="forbid")
@@ -85,4 +86,8 @@ class PipelineConfig(BaseModel):
     schedule: ScheduleConfig = Field(
         default_factory=ScheduleConfig,
         description="When a deployed pipeline is watched, built and compared by itself.",
+    )
+    watch: WatchConfig = Field(
+        default_factory=WatchConfig,
+        description="How the corpus is watched for changes; no artifact depends on it.",
     )

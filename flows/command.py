@@ -6,6 +6,7 @@ from flows.artifact_commands import artifacts_app
 from flows.chat_command import chat
 from flows.compare_command import compare
 from flows.console import exit_on_mistake
+from flows.deploy_command import deploy
 from flows.explain_command import explain
 from flows.export_command import export
 from flows.generate_command import generate
@@ -13,6 +14,7 @@ from flows.plan_command import plan
 from flows.promotion_commands import history, promote, rollback
 from flows.run_command import run
 from flows.serve_command import serve
+from flows.serve_flows_command import serve_flows
 from flows.tokenizers_command import tokenizers
 from flows.watch_command import watch
 
@@ -35,6 +37,8 @@ app.command()(export)
 app.command()(promote)
 app.command()(rollback)
 app.command()(history)
+app.command()(deploy)
+app.command()(serve_flows)
 app.command()(tokenizers)
 app.add_typer(artifacts_app, name="artifacts")
 

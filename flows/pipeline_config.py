@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from flows.schedule_config import ScheduleConfig
 from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.comparison_config import ComparisonConfig
 from memdec_core.corpus_config import CorpusConfig
@@ -86,6 +87,10 @@ class PipelineConfig(BaseModel):
     promotion: PromotionConfig = Field(
         default_factory=PromotionConfig,
         description="What a finished build must show before it goes into production.",
+    )
+    schedule: ScheduleConfig = Field(
+        default_factory=ScheduleConfig,
+        description="When a deployed pipeline is watched, built and compared by itself.",
     )
     watch: WatchConfig = Field(
         default_factory=WatchConfig,

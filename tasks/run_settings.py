@@ -1,8 +1,11 @@
 """How a run executes, as opposed to what it computes."""
 
+from collections import Counter
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from tasks.stage_timeout import StageTimeout
 
 
 class RunSettings(BaseModel):
@@ -19,3 +22,14 @@ class RunSettings(BaseModel):
     memory_gb: float = Field(
         2.0, gt=0, description="Memory one worker may use for a batch (GB, 10^9 bytes)."
     )
+    timeouts: tuple[StageTimeout, ...] = Field(
+        (), description="The most time that stages may take; unlimited for those not named."
+    )
+
+    @field_validator("timeouts")
+    @classmethod
+    def _one_per_stage(cls, timeouts: tuple[StageTimeout, ...]) -> tuple[StageTimeout, ...]:
+        for stage, count in Counter(timeout.stage for timeout in timeouts).items():
+            if count > 1:
+                raise ValueError(f"stage {stage} is given {count} times; give it one time-out")
+        return timeouts

@@ -147,7 +147,7 @@ def _readable(value: JsonValue) -> str:
         return _listed(value)
     if isinstance(value, Mapping):
         return "; ".join(f"{key}: {_readable(inner)}" for key, inner in value.items())
-    return _in_cell(str(value))
+    return _in_cell(str(value)).replace("<", "&lt;")  # names of files are not ours
 
 
 def _listed(values: list[JsonValue]) -> str:

@@ -78,7 +78,7 @@ def print_table(title: str, rows: Sequence[Mapping[str, object]]) -> None:
     """Prints rows of equal keys as a table on standard output."""
     table = Table(title=title, title_justify="left")
     for name in rows[0] if rows else ():
-        table.add_column(name.replace("_", " "))
+        table.add_column(name.replace("_", " "), overflow="fold")  # a URL is whole or of no use
     for row in rows:
         table.add_row(*[_cell(value) for value in row.values()])
     output.print(table)

@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from flows.schedule_config import ScheduleConfig
 from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.comparison_config import ComparisonConfig
 from memdec_core.corpus_config import CorpusConfig
@@ -14,6 +15,7 @@ from memdec_core.student_config import FromMemoryConfig
 from memdec_core.targets_config import TargetsConfig
 from memdec_core.tokens_config import TokensConfig
 from memdec_core.training import MemoryTrainingConfig
+from memdec_core.watch_config import WatchConfig
 from memdec_core.windows import WindowConfig
 
 _SECTION = ConfigDict(frozen=True, extra="forbid")
@@ -80,4 +82,12 @@ class PipelineConfig(BaseModel):
     comparison: ComparisonConfig = Field(
         default_factory=ComparisonConfig,
         description="What `memdec compare` compares the memory with.",
+    )
+    schedule: ScheduleConfig = Field(
+        default_factory=ScheduleConfig,
+        description="When a deployed pipeline is watched, built and compared by itself.",
+    )
+    watch: WatchConfig = Field(
+        default_factory=WatchConfig,
+        description="How the corpus is watched for changes; no artifact depends on it.",
     )

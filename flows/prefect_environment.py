@@ -2,20 +2,26 @@
 
 import os
 
-_DEFAULTS = {
+_LIBRARIES = {
     "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-    "PREFECT_CLIENT_MAX_RETRIES": "8",
-    # a server that stores task runs in small batches locks SQLite under many short tasks
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
-    # the command shows its own progress; the log stays in the UI
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     # models come from the store; no library may look anything up on its own
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "true",
     # the bars of libraries, drawn by worker processes, would garble ours
     "TQDM_DISABLE": "1",
+    # a server that does not answer for a minute ends no run
+    "PREFECT_CLIENT_MAX_RETRIES": "8",
+}
+RUN_ENVIRONMENT = _LIBRARIES | {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+"""Of a deployed run; a run whose heartbeats (seconds) stop is found to have crashed."""
+
+_DEFAULTS = _LIBRARIES | {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # a server that stores task runs in small batches locks SQLite under many short tasks
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+    # the command shows its own progress; the log stays in the UI
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
 }
 
 

@@ -44,8 +44,8 @@ class DuplicateIndex:
             None when both its text and its id are new; otherwise the reject to list: the same text
             under whatever id, or another text under an id that is taken.
         """
-        text_hash = _hash(document.text)
-        id_hash = _hash(f"{split}\0{document.doc_id}")
+        text_hash = text_digest(document.text)
+        id_hash = text_digest(f"{split}\0{document.doc_id}")
         with_id = self._first("SELECT text_hash FROM ids WHERE hash = ?", id_hash)
         if with_id is not None and with_id != text_hash:
             detail = f"another text is called {document.doc_id!r}; the first one is kept"
@@ -67,5 +67,6 @@ class DuplicateIndex:
         return row[0] if row else None
 
 
-def _hash(text: str) -> bytes:
+def text_digest(text: str) -> bytes:
+    """What stands for a text where texts are compared: 16 bytes."""
     return hashlib.blake2b(text.encode(), digest_size=16).digest()

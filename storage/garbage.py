@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
+from storage.corpus_looks import orphaned_tables
 from storage.holdings import store_clock
 from storage.leases import is_leased, lease_to_delete
 from storage.object_root import StoredObject
@@ -164,12 +165,14 @@ def _delete(store: Store, key: str, group: list[StoredObject]) -> None:
 def _collect_strays(
     store: Store, garbage: Garbage, now: Clock, *, dry_run: bool, grace_seconds: float
 ) -> Garbage:
-    """Records of dead runs, and what an interrupted deletion left."""
+    """Records of dead runs, tables of looks that were never recorded, half a deletion."""
     oldest = now() - grace_seconds
     records = [listed.key for listed in store.root.scan(CLOCK) if listed.modified <= oldest]
     records += dead_pins(store, now)
+    tables = orphaned_tables(store, oldest)
+    records += [listed.key for listed in tables]
     trash = [f"{TRASH}/{name}" for name in store.root.folders(TRASH)]
-    garbage = _count(garbage, store.root.scan(TRASH))
+    garbage = _count(garbage, [*tables, *store.root.scan(TRASH)])
     garbage.leftovers.extend([*records, *trash])
     if not dry_run:
         store.root.delete(records)

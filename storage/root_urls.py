@@ -56,6 +56,11 @@ def refuse_credentials(url: str) -> None:
         )
 
 
+def absolute_url(url: str) -> str:
+    """The same place named from any working directory: a folder's whole path, a URL as it is."""
+    return url if ":/" in url else str(Path(url).expanduser().absolute())
+
+
 def _open_folder(path: Path, *, create: bool) -> ObjectRoot:
     folder = path.expanduser().absolute()
     if not create and not folder.exists():

@@ -5,6 +5,7 @@ from storage.artifact_ref import ArtifactRef
 ARTIFACTS = "artifacts"
 REFS = "refs"
 PINS = "pins"
+WATCH = "watch"
 CLOCK = "clock"
 TRASH = "trash"
 
@@ -37,3 +38,13 @@ def lease_key(ref: ArtifactRef) -> str:
 def scratch_key(ref: ArtifactRef) -> str:
     """Resumable state of an unfinished shard."""
     return f"{artifact_key(ref)}/scratch"
+
+
+def looks_key(pipeline: str) -> str:
+    """What every look at a pipeline's corpus saw, `<sequence>.json` each."""
+    return f"{WATCH}/{pipeline}/looks"
+
+
+def seen_documents_key(pipeline: str) -> str:
+    """Tables of the documents that looks saw, `<id>.parquet` each."""
+    return f"{WATCH}/{pipeline}/documents"

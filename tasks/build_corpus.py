@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.corpus_config import CorpusConfig
-from memdec_core.document_split import SPLITS, split_by_name
+from memdec_core.document_split import SPLITS
 from memdec_core.errors import UserError
 from storage.artifact_ref import ArtifactRef
 from storage.corpus_parquet import CorpusWriter
@@ -21,9 +21,11 @@ from storage.duplicate_index import DuplicateIndex
 from tasks.corpus_counts import CorpusCounts
 from tasks.corpus_identity import (
     ENTRY_FIELDS,
+    READING_ORDER,
     corpus_identity,
     corpus_sources,
     source_errors,
+    split_of,
     split_shares,
 )
 from tasks.run_settings import RunSettings
@@ -31,8 +33,6 @@ from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
 from tasks.stage_run import STAGE_TASK, StageWork, run_stage
 
-# Of a text that occurs in several splits the held-out one is kept, so that none leaks into train.
-_READING_ORDER = ("test", "valid", "train")
 _REPORT_EVERY = 1000  # records
 
 
@@ -83,13 +83,13 @@ def _split_records(
     sources = corpus_sources(config)
     total = sum(_size(source) for found in sources.values() for source in found)
     fields = Fields(config.text_field, config.id_field)
-    valid_share, test_share = split_shares(config)
+    shares = split_shares(config)
     done = 0
-    for role in _READING_ORDER:
+    for role in READING_ORDER:
         for source in sources[role]:
             for record in read_documents(source, fields):
-                if isinstance(record, Document) and role == "train":
-                    yield split_by_name(record.work, valid_share, test_share), record
+                if isinstance(record, Document):
+                    yield split_of(role, record, shares), record
                 else:
                     yield role, record
                 if counts.records % _REPORT_EVERY == 0:

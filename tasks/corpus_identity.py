@@ -1,17 +1,22 @@
 """What decides a corpus: the names and contents of all that is read, and how it is split."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from pydantic import JsonValue
 
 from memdec_core.corpus_config import CorpusConfig
+from memdec_core.document_split import split_by_name
 from memdec_core.errors import UserError
 from storage.document_files import SourceError
+from storage.document_records import Document
 from storage.document_sources import Source, resolve_sources
 from storage.source_digests import source_digest
 
 ENTRY_FIELDS = {"train": "documents", "valid": "valid_documents", "test": "test_documents"}
+
+READING_ORDER = ("test", "valid", "train")
+"""Of a text that occurs in several splits the held-out one is kept: none leaks into train."""
 
 
 def corpus_identity(config: CorpusConfig) -> dict[str, JsonValue]:
@@ -24,13 +29,30 @@ def corpus_identity(config: CorpusConfig) -> dict[str, JsonValue]:
         UserError: An entry names nothing, or what it names cannot be read.
     """
     with source_errors():
-        contents: dict[str, JsonValue] = {
-            role: [[name, digest] for name, digest in sorted(map(_named_digest, sources))]
+        digests = {
+            role: [(source.name, source_digest(source)) for source in sources]
             for role, sources in corpus_sources(config).items()
         }
+    return identity_of(digests) | reading_identity(config)
+
+
+def identity_of(digests: Mapping[str, Iterable[tuple[str, str]]]) -> dict[str, JsonValue]:
+    """The part of the identity that the sources decide.
+
+    Args:
+        digests: By role of the entries: name and digest of every source.
+    """
+    contents: dict[str, JsonValue] = {
+        role: [[name, digest] for name, digest in sorted(sources)]
+        for role, sources in digests.items()
+    }
+    return {"contents": contents}
+
+
+def reading_identity(config: CorpusConfig) -> dict[str, JsonValue]:
+    """The part of the identity that says how sources become documents."""
     valid_share, test_share = split_shares(config)
     return {
-        "contents": contents,
         "valid_share": valid_share,
         "test_share": test_share,
         "text_field": config.text_field,
@@ -61,6 +83,17 @@ def split_shares(config: CorpusConfig) -> tuple[float, float]:
     )
 
 
+def split_of(role: str, document: Document, shares: tuple[float, float]) -> str:
+    """The split of a document: its entries' role; of train, parts are held out.
+
+    Args:
+        role: Role of the entries that name its source.
+        document: The document.
+        shares: As `split_shares` gives them.
+    """
+    return split_by_name(document.work, *shares) if role == "train" else role
+
+
 @contextmanager
 def source_errors() -> Iterator[None]:
     """Turns what is wrong with a source into the user's error, which the command shows."""
@@ -68,7 +101,3 @@ def source_errors() -> Iterator[None]:
         yield
     except SourceError as error:
         raise UserError(str(error)) from error
-
-
-def _named_digest(source: Source) -> tuple[str, str]:
-    return source.name, source_digest(source)

@@ -97,10 +97,24 @@ def by_split(metas: dict[str, dict[str, JsonValue]]) -> dict[str, JsonValue]:
 def open_model(run: ShardRun, role: str, config: ScoringConfig) -> TransformerLM:
     """A model as a system over its tokenizer's vocabulary, or over what the run's models share."""
     folder = run.store.readers(run.job.inputs[role])["all"].folder()
-    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.precision]
-    model = load_model(folder, resolve_device(run.settings.device), dtype)
-    logit_bytes = min(LOGIT_BYTES, _memory_bytes(run.settings) // 8)
     vocab_size = vocabulary_of(run, load_tokenizer(folder))
+    return open_scored(folder, vocab_size, config, run.settings)
+
+
+def open_scored(
+    folder: Path, vocab_size: int, config: ScoringConfig, settings: RunSettings
+) -> TransformerLM:
+    """The model of a folder, as it is scored.
+
+    Args:
+        folder: In Hugging Face format.
+        vocab_size: Ids that have a probability.
+        config: Precision.
+        settings: Device and memory.
+    """
+    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.precision]
+    model = load_model(folder, resolve_device(settings.device), dtype)
+    logit_bytes = min(LOGIT_BYTES, _memory_bytes(settings) // 8)
     return TransformerLM(model, vocab_size, logit_bytes=logit_bytes)
 
 

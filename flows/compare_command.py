@@ -16,7 +16,9 @@ from flows.command_options import (
     Overrides,
     StoreUrl,
     Threads,
+    Timeouts,
     Workers,
+    stage_timeouts,
 )
 from flows.config_file import load_config
 from flows.console import output, print_json, print_table
@@ -46,12 +48,18 @@ def compare(  # noqa: PLR0913 - each is an option of the command
     threads: Threads = None,
     device: Device = "auto",
     memory_gb: MemoryGb = DEFAULT_MEMORY_GB,
+    timeouts: Timeouts = None,
     as_json: Json = False,
 ) -> None:
     """Compare base models, their memory, kNN-LM, in-context retrieval, DAPT and LoRA."""
     configs = load_configs(pipelines, overrides or [])
     settings = RunSettings(
-        store=store, workers=workers, threads=threads, device=device, memory_gb=memory_gb
+        store=store,
+        workers=workers,
+        threads=threads,
+        device=device,
+        memory_gb=memory_gb,
+        timeouts=stage_timeouts(timeouts),
     )
     from flows.compare_domains import compare_domains  # Prefect and PyTorch take seconds to import
     from flows.compare_systems import compare_systems

@@ -16,7 +16,9 @@ from flows.command_options import (
     Pipeline,
     StoreUrl,
     Threads,
+    Timeouts,
     Workers,
+    stage_timeouts,
 )
 from flows.config_file import load_config
 from flows.console import output, print_json, print_table
@@ -44,12 +46,18 @@ def run(  # noqa: PLR0913 - each is an option of the command
     threads: Threads = None,
     device: Device = "auto",
     memory_gb: MemoryGb = DEFAULT_MEMORY_GB,
+    timeouts: Timeouts = None,
     as_json: Json = False,
 ) -> None:
     """Run a pipeline: reuse every artifact that exists, build the others."""
     config = load_config(pipeline, overrides or [])
     settings = RunSettings(
-        store=store, workers=workers, threads=threads, device=device, memory_gb=memory_gb
+        store=store,
+        workers=workers,
+        threads=threads,
+        device=device,
+        memory_gb=memory_gb,
+        timeouts=stage_timeouts(timeouts),
     )
     forced = _stages(force or [])
     from flows.build_memory import build_memory  # Prefect and PyTorch take seconds to import

@@ -1,33 +1,8 @@
 """The stages, and the versions of what they leave."""
 
-from typing import Literal
+from tasks.stage_kinds import ComparedStage, StageName
 
-StageName = Literal[
-    "corpus",
-    "base_model",
-    "student",
-    "tokens",
-    "embeddings",
-    "index",
-    "targets",
-    "memory",
-    "scores",
-    "evaluation",
-    "report",
-]
-"""Stages of a pipeline, in order; `student` is one only where a memory changes its tokenizer."""
-
-ComparedStage = Literal[
-    "adapted_model",
-    "choice_scores",
-    "latency",
-    "memorisation_audit",
-    "router_features",
-    "alpha_router",
-    "comparison",
-    "domains",
-]
-"""Stages that only a comparison has, and the one that joins several."""
+__all__ = ["FORMAT_VERSIONS", "ComparedStage", "StageName"]
 
 FORMAT_VERSIONS: dict[StageName | ComparedStage, int] = {
     "corpus": 2,

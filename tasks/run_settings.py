@@ -1,10 +1,12 @@
 """How a run executes, as opposed to what it computes."""
 
+from collections import Counter
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from storage.root_urls import refuse_credentials
+from tasks.stage_timeout import StageTimeout
 
 
 def _without_credentials(url: str) -> str:
@@ -31,3 +33,14 @@ class RunSettings(BaseModel):
     memory_gb: float = Field(
         2.0, gt=0, description="Memory one worker may use for a batch (GB, 10^9 bytes)."
     )
+    timeouts: tuple[StageTimeout, ...] = Field(
+        (), description="The most time that stages may take; unlimited for those not named."
+    )
+
+    @field_validator("timeouts")
+    @classmethod
+    def _one_per_stage(cls, timeouts: tuple[StageTimeout, ...]) -> tuple[StageTimeout, ...]:
+        for stage, count in Counter(timeout.stage for timeout in timeouts).items():
+            if count > 1:
+                raise ValueError(f"stage {stage} is given {count} times; give it one time-out")
+        return timeouts

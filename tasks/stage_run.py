@@ -9,6 +9,7 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
@@ -27,7 +28,14 @@ from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
 from tasks.software import git_commit, software_versions
 from tasks.stage_job import StageJob
-from tasks.supervised_process import Report, WorkerDied, stop_workers, supervise
+from tasks.stage_timeout import Deadline
+from tasks.supervised_process import (
+    Report,
+    WorkerDied,
+    WorkerTimedOut,
+    stop_workers,
+    supervise,
+)
 from tasks.ui_artifacts import publish_manifest
 
 Figures = dict[str, JsonValue]
@@ -94,6 +102,7 @@ def run_stage(job: StageJob, settings: RunSettings, work: StageWork) -> State[Ar
         StorageError: The store could not be read or written.
         WorkerDied: A worker process was killed (retried).
         WorkerFailed: The work failed.
+        StageTimedOut: The stage took longer than the settings allow.
     """
     store = Store.open(settings.store)
     logger = get_run_logger()
@@ -125,20 +134,22 @@ def _build_missing(
     """Builds the shards that no earlier attempt has committed, at most `workers` at a time."""
     committed = Store.open(settings.store).committed(job.ref)
     missing = [name for name in names if name not in committed]
+    deadline = Deadline.from_now(job.ref, settings.timeouts)
     with stage_progress(job.title, len(names), len(names) - len(missing)) as progress:
         if names == [ONE_SHARD]:
             for name in missing:
-                supervise_shard(job, name, attempt, settings, work, progress)
+                supervise_shard(job, name, attempt, settings, work, progress, deadline)
             return
         running: deque[PrefectFuture[None]] = deque()
         try:
             for name in missing:
                 if len(running) == settings.workers:
                     running.popleft().result()
-                running.append(build_shard.submit(job, name, attempt, settings, work, progress))
+                shard = (job, name, attempt, settings, work, progress, deadline)
+                running.append(build_shard.submit(*shard))
             for future in running:
                 future.result()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, TerminationSignal):  # Ctrl-C; a cancellation, SIGTERM
             stop_workers()
             raise
 
@@ -150,14 +161,24 @@ def supervise_shard(
     settings: RunSettings,
     work: StageWork,
     progress: StageProgress,
+    deadline: Deadline | None,
 ) -> None:
-    """Builds one shard in a supervised worker process."""
+    """Builds one shard in a supervised worker process.
+
+    Raises:
+        StageTimedOut: The deadline has come; the process was killed.
+    """
 
     def report(fraction: float, note: str) -> None:
         progress.report(shard, fraction, note)
 
     arguments = (work.build_shard, job, shard, attempt, settings)
-    supervise(_build_in_worker, arguments, report, settings.threads)
+    seconds = None if deadline is None else deadline.seconds_left()
+    try:
+        supervise(_build_in_worker, arguments, report, settings.threads, seconds)
+    except WorkerTimedOut:
+        assert deadline is not None
+        raise deadline.error() from None
     report(1.0, "")
 
 

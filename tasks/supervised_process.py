@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from multiprocessing import forkserver, resource_tracker
@@ -71,12 +72,20 @@ class WorkerFailed(RuntimeError):
     """A worker process raised; the message is the exception, a note holds its traceback."""
 
 
+class WorkerTimedOut(RuntimeError):
+    """A worker process had no answer in time and was killed."""
+
+
 class WorkersStopped(RuntimeError):
     """The run is being stopped; no worker starts or goes on."""
 
 
 def supervise(
-    work: Callable[..., T], arguments: tuple[object, ...], report: Report, threads: int | None
+    work: Callable[..., T],
+    arguments: tuple[object, ...],
+    report: Report,
+    threads: int | None,
+    seconds: float | None = None,
 ) -> T:
     """Runs `work(*arguments, report)` in a child process and waits for it.
 
@@ -85,6 +94,7 @@ def supervise(
         arguments: Passed on before the progress callback.
         report: Called in this process with each progress report of the child.
         threads: Threads of the child's numeric libraries; None leaves their default.
+        seconds: The most time the work may take; None waits for ever.
 
     Returns:
         What the work returned.
@@ -94,6 +104,7 @@ def supervise(
         StorageError: Likewise.
         WorkerFailed: The work raised anything else.
         WorkerDied: The process ended without an answer.
+        WorkerTimedOut: It did not answer in time.
         WorkersStopped: `stop_workers` was called.
         RuntimeError: This already is a worker: its script lacks a `__main__` guard.
     """
@@ -112,7 +123,7 @@ def supervise(
     _RUNNING.add(child)
     try:
         _refuse_after_stop()
-        answer: T = _await_answer(receiver, report)
+        answer: T = _await_answer(receiver, report, seconds)
     except EOFError:
         child.join()
         _refuse_after_stop()
@@ -149,8 +160,11 @@ def _refuse_after_stop() -> None:
         raise WorkersStopped("The run is being stopped.")
 
 
-def _await_answer(receiver: Connection, report: Report) -> Any:  # noqa: ANN401 - work's own
+def _await_answer(receiver: Connection, report: Report, seconds: float | None) -> Any:  # noqa: ANN401 - work's own
+    deadline = None if seconds is None else time.monotonic() + seconds
     while True:
+        if not receiver.poll(None if deadline is None else max(0.0, deadline - time.monotonic())):
+            raise WorkerTimedOut(f"no answer after {seconds} seconds")
         kind, *content = receiver.recv()
         if kind == "progress":
             report(*content)

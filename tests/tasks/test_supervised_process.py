@@ -13,7 +13,7 @@ import torch
 from memdec_core.errors import UserError
 from storage.store_errors import StoreFull
 from tasks.memory_sampler import own_bytes
-from tasks.supervised_process import WorkerDied, WorkerFailed, supervise
+from tasks.supervised_process import WorkerDied, WorkerFailed, WorkerTimedOut, supervise
 
 Report = Callable[[float, str], None]
 
@@ -50,6 +50,13 @@ def suicide(report: Report) -> None:
 def sleep_and_tell(path: str, report: Report) -> None:
     Path(path).write_text(str(os.getpid()))
     time.sleep(60)
+
+
+def report_for_ever(path: str, report: Report) -> None:
+    Path(path).write_text(str(os.getpid()))
+    while True:
+        report(0.5, "still at it")
+        time.sleep(0.01)
 
 
 def multiply_ever_new_shapes(report: Report) -> float:
@@ -96,6 +103,19 @@ def test_a_bug_is_reported_with_the_workers_traceback() -> None:
 def test_a_killed_worker_is_a_retryable_error_that_names_the_signal() -> None:
     with pytest.raises(WorkerDied, match="SIGKILL"):
         supervise(suicide, (), ignore_report, None)
+
+
+@pytest.mark.parametrize("work", [sleep_and_tell, report_for_ever])
+def test_a_worker_that_takes_too_long_is_killed(
+    work: Callable[[str, Report], None], tmp_path: Path
+) -> None:
+    pid_file = tmp_path / "pid"
+    supervise(double, (1,), ignore_report, None)  # the fork server is up: it is not what is slow
+    started = time.monotonic()
+    with pytest.raises(WorkerTimedOut):
+        supervise(work, (str(pid_file),), ignore_report, None, 2.0)
+    assert 2.0 <= time.monotonic() - started < 10
+    assert not psutil.pid_exists(int(pid_file.read_text()))
 
 
 def test_a_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:

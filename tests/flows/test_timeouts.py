@@ -1,0 +1,96 @@
+"""A stage that takes longer than it may is ended; what it has finished is kept."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from prefect import flow, task
+from prefect.client.schemas.objects import State
+from pydantic import JsonValue
+
+from storage.artifact_ref import ArtifactRef
+from storage.artifact_store import Store
+from storage.verification import verify
+from tasks.run_settings import RunSettings
+from tasks.shard_run import ShardRun
+from tasks.stage_job import StageJob
+from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_timeout import StageTimedOut, StageTimeout
+from tasks.supervised_process import supervise
+from tests.command_line import memdec, memdec_json
+from tests.jobs import make_job
+
+TOKENS = ArtifactRef(stage="tokens", fingerprint="ab" * 16)
+SHARDS = ["quick-0", "slow", "quick-1", "never"]
+
+
+def list_shards(_job: StageJob, _store: Store) -> list[str]:
+    return SHARDS
+
+
+def build_shard(run: ShardRun) -> dict[str, JsonValue]:
+    with Path(str(run.job.config["log"])).open("a") as log:
+        log.write(f"{run.shard}\n")
+    (run.writer.folder / "shard.txt").write_text(run.shard)
+    time.sleep(60 if run.shard == "slow" and run.job.config["slow"] else 0)
+    return {}
+
+
+def nothing(*_ignored: object) -> None:
+    pass
+
+
+@task(**STAGE_TASK)
+def build(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
+    return run_stage(job, settings, StageWork(build_shard, list_shards, lambda _metas: {}))
+
+
+@flow(persist_result=False)
+def build_tokens(job: StageJob, settings: RunSettings) -> None:
+    build(job, settings, return_state=True).result()
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_the_finished_shards_of_a_stage_that_is_out_of_time_stay(
+    store: Store, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    settings = RunSettings(store=store.url, workers=2)
+    limited = settings.model_copy(
+        update={"timeouts": (StageTimeout(stage="tokens", minutes=0.15),)}
+    )
+    supervise(nothing, (), nothing, None)  # the fork server is up: it is not what is slow
+    started = time.monotonic()
+    with pytest.raises(StageTimedOut, match=r"tokens/abab\w+: not done after 0\.15 minutes"):
+        build_tokens(make_job(TOKENS, {"log": str(log), "slow": True}, {}), limited)
+    assert time.monotonic() - started < 40
+    assert store.manifest(TOKENS) is None
+    finished = set(store.committed(TOKENS))
+    assert finished >= {"quick-0", "quick-1"}
+    assert "slow" not in finished
+    assert log.read_text().split().count("slow") == 1, "a stage that is out of time was retried"
+
+    build_tokens(make_job(TOKENS, {"log": str(log), "slow": False}, {}), limited)
+    assert sorted(store.committed(TOKENS)) == sorted(SHARDS)
+    built = log.read_text().split()
+    assert {name: built.count(name) for name in SHARDS} == {
+        name: 2 if name == "slow" else 1 for name in SHARDS
+    }
+
+
+@pytest.mark.slow
+def test_the_command_says_which_stage_was_too_slow_and_goes_on_without_the_limit(
+    tiny_pipeline: Path, tmp_path: Path, prefect_environment: Mapping[str, str]
+) -> None:
+    store = tmp_path / "store"
+    arguments = ("run", tiny_pipeline, "--store", store, "--until", "base_model")
+    done = memdec(*arguments, "--timeout", "base_model=0.005", env=prefect_environment)
+    assert done.returncode == 1
+    assert "failed base_model/" in done.stderr
+    assert "not done after 0.005 minutes" in done.stderr
+    assert "`--timeout base_model=MINUTES`" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert verify(Store.open(str(store))).damaged == []
+    ended = memdec_json(*arguments, env=prefect_environment)
+    assert [stage["stage"] for stage in ended["stages"] if not stage["reused"]] == ["base_model"]

@@ -11,7 +11,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "memdec needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
@@ -54,6 +54,12 @@ layers: $(INSTALLED) ## Which folder may import which
 .PHONY: pytest
 pytest: $(INSTALLED) ## The tests alone, two at a time
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest --numprocesses 2 --dist worksteal --durations 15
+
+.PHONY: check-security
+check-security: $(INSTALLED) ## Risky code, tests of security, known vulnerabilities of what is installed
+	$(BIN)/ruff check --select S --ignore S101,S607 memdec_core storage tasks flows
+	$(BIN)/pytest tests/security
+	$(BIN)/python -m tests.security.audit
 
 .PHONY: test-lm-eval
 test-lm-eval: $(INSTALLED) ## The adapter to lm-evaluation-harness, which is installed for it (350 MB)

@@ -12,7 +12,7 @@ from storage.artifact_store import Store
 from storage.garbage import collect_garbage
 from storage.refs import pipelines, read_history
 from storage.verification import verify
-from tasks.stage_page import REPORTS, stage_page
+from tasks.stage_page import REPORTS, how_done, plain_title, stage_page
 
 artifacts_app = typer.Typer(help="Inspect, compare, verify and collect artifacts.")
 
@@ -60,7 +60,9 @@ def show(artifact: Id, store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -
         page = opened.readers(ref)["all"].read("report.md").decode()
         output.print(page, markup=False, soft_wrap=True)
     else:
-        output.print(stage_page(opened, manifest, reused=False), markup=False, soft_wrap=True)
+        done = how_done(manifest, reused=False)
+        page = stage_page(opened, manifest, plain_title(manifest), done)
+        output.print(page, markup=False, soft_wrap=True)
 
 
 @artifacts_app.command("diff")

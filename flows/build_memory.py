@@ -48,7 +48,7 @@ class BuildResult(RunResult):
 
 @flow(
     name="build-memory",
-    flow_run_name="build {config.name}",
+    flow_run_name="Build the memory of {config.name}",
     task_runner=cast(TaskRunner[Any], ThreadPoolTaskRunner(max_workers=16)),
     persist_result=False,
 )
@@ -77,7 +77,8 @@ def build_memory(
     plan = plan_pipeline(config)
     run = StageRunner(settings, plan.until(until_stage), frozenset(force))
     promotion = None
-    with pin(run.store, [job.ref for job in plan.jobs()]):
+    page = run.page(f"Build the memory of {config.name}", config.name, "build")
+    with pin(run.store, [job.ref for job in plan.jobs()]), page:
         run_stages(run, plan)
         if run.is_complete(plan):
             record_run(run.store, config.name, flow_run.get_id(), run.artifacts)

@@ -55,7 +55,7 @@ def plan_domains(comparisons: Mapping[str, ArtifactRef]) -> StageJob:
 
 @flow(
     name="compare-domains",
-    flow_run_name="compare domains",
+    flow_run_name="Compare the memories of several domains",
     task_runner=cast(TaskRunner[Any], ThreadPoolTaskRunner(max_workers=16)),
     persist_result=False,
 )

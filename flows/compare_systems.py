@@ -68,7 +68,7 @@ _TASKS: dict[str, StageTask] = {
 
 @flow(
     name="compare-systems",
-    flow_run_name="compare {config.name}",
+    flow_run_name="Compare systems on {config.name}",
     task_runner=cast(TaskRunner[Any], ThreadPoolTaskRunner(max_workers=16)),
     persist_result=False,
 )
@@ -88,7 +88,8 @@ def compare_systems(config: PipelineConfig, settings: RunSettings) -> RunResult:
     """
     plan = plan_comparison(config)
     run = StageRunner(settings, plan.jobs(), frozenset())
-    with pin(run.store, [job.ref for job in plan.jobs()]):
+    page = run.page(f"Compare systems on {config.name}", config.name, "comparison")
+    with pin(run.store, [job.ref for job in plan.jobs()]), page:
         run_stages(run, plan.pipeline)
         for job in plan.models:
             run(task_of(job), job)

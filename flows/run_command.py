@@ -97,7 +97,7 @@ def _show(result: "BuildResult", store: str) -> None:
         output.print(f"The whole report: {place}", soft_wrap=True)
     server = os.environ.get("PREFECT_API_URL")
     if server:
-        page = f"{server.removesuffix('/api')}/runs/flow-run/{result['flow_run_id']}"
+        page = f"{server.removesuffix('/api')}/v2/runs/flow-run/{result['flow_run_id']}"
         output.print(f"The run in the Prefect UI: {page}", soft_wrap=True)
     else:
         output.print("The run in the Prefect UI: start it with `make ui`, then open Runs.")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypedDict
 
 from prefect.client.schemas.objects import State
@@ -13,9 +14,11 @@ from storage.artifact_store import Store
 from tasks.check_neighbours import check_neighbours
 from tasks.check_tokenizers import check_tokenizers
 from tasks.progress import announce
+from tasks.run_page import RUN, StageOutcome, shown_as_page
 from tasks.run_settings import RunSettings
 from tasks.shared_vocabulary import SharedVocabulary
 from tasks.stage_job import StageJob
+from tasks.ui_artifacts import artifact_key
 
 StageTask = Task[[StageJob, RunSettings], Any]
 
@@ -44,6 +47,7 @@ class StageRunner:
         self.store = Store.open(settings.store)
         self.results: list[StageResult] = []
         self.artifacts: list[ArtifactRef] = []
+        self._outcomes: list[StageOutcome] = []
         self._settings = settings
         self._wanted = {job.ref for job in wanted}
         self._force = force
@@ -66,6 +70,7 @@ class StageRunner:
         name = "" if job.name == job.ref.stage else f"  {job.name}"
         announce(f"{'reused' if reused else 'built '} {job.ref}  {seconds:.1f} s{name}")
         self.artifacts.append(job.ref)
+        self._outcomes.append(StageOutcome(job, reused, seconds))
         self.results.append(
             StageResult(
                 stage=job.ref.stage,
@@ -74,6 +79,17 @@ class StageRunner:
                 seconds=seconds,
             )
         )
+
+    def page(self, title: str, pipeline: str, flow: str) -> AbstractContextManager[None]:
+        """Publishes a page on the stages of this run, in their order, once it has ended.
+
+        Args:
+            title: The run as a sentence.
+            pipeline: What was run, and
+            flow: by which flow: both name the page, and keep its history.
+        """
+        key = artifact_key(pipeline, f"{flow}-{RUN}")
+        return shown_as_page(self.store, title, key, self._outcomes)
 
     def check_tokenizers(
         self, base_models: Sequence[StageJob], planned: SharedVocabulary | None

@@ -70,6 +70,23 @@ def alpha_curve_png(perplexity: Mapping[str, Mapping[float, float]]) -> bytes:
     return finish_figure(figure, axes, "α (weight of the memory)", "perplexity, validation")
 
 
+def recall_png(recall: Mapping[int, float], least: float) -> bytes:
+    """Recall of an index by the lists probed, up to the number that suffices.
+
+    Args:
+        recall: By the number of lists probed per query.
+        least: What it has to reach, drawn as a line.
+    """
+    figure, axes = new_figure()
+    probed = sorted(recall)
+    values = [recall[count] for count in probed]
+    axes.plot(probed, values, color=SERIES_COLOURS[0], linewidth=1.6, marker="o", label="measured")
+    axes.axhline(least, color="#5f5f5f", linewidth=0.9, linestyle=":", label=f"needed: {least:g}")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(probed, [f"{count:,}" for count in probed], minor=False)
+    return finish_figure(figure, axes, "lists probed per query", "recall against exact search")
+
+
 def systems_png(perplexity: Mapping[str, Mapping[str, float]]) -> bytes:
     """Perplexity of every system, one group of bars per system and one bar per base model.
 

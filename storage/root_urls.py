@@ -1,5 +1,6 @@
 """Opens the place a URL names, and refuses those that cannot hold a store."""
 
+import re
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -24,11 +25,12 @@ def open_root(url: str, *, create: bool) -> ObjectRoot:
         create: Whether to make a local folder that is missing.
 
     Raises:
-        UnsupportedStore: Another scheme, or a bucket without put-if-absent.
+        UnsupportedStore: Another scheme, credentials in the URL, or a bucket without put-if-absent.
         MissingStore: The folder or bucket does not exist, or cannot, as part of the path is a file.
         StoreUnavailable: It does not answer.
         StoreReadOnly: A missing local folder cannot be made.
     """
+    refuse_credentials(url)
     parts = urlsplit(url)
     if ":/" not in url:  # one slash is a slip of the pen, not a folder called "s3:"
         return _open_folder(Path(url), create=create)
@@ -37,6 +39,21 @@ def open_root(url: str, *, create: bool) -> ObjectRoot:
     if parts.scheme == "s3" and parts.netloc:
         return ObjectRoot(url.rstrip("/"), _open_bucket(url), None)
     raise UnsupportedStore(f"{url}: unknown kind of store; use a folder, file:// or s3://bucket")
+
+
+def refuse_credentials(url: str) -> None:
+    """Refuses a URL that holds a secret, without repeating it: URLs are shown and logged.
+
+    Raises:
+        UnsupportedStore: It has a user, a password or parameters.
+    """
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):/+([^/]*)(.*)", url, re.DOTALL)
+    if found and found[1] != "file" and ("@" in found[2] or "?" in url):
+        raise UnsupportedStore(
+            f"{found[1]}://…: the store's address holds a user, a password or parameters, which "
+            "would be shown wherever the address is; give it without, and credentials in the "
+            "environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)"
+        )
 
 
 def absolute_url(url: str) -> str:

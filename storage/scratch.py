@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 from uuid import uuid4
 
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 
 from storage.artifact_ref import ArtifactRef
 from storage.manifest import FileEntry, parse_record, safe_name
@@ -17,7 +18,7 @@ from storage.stored_folder import FolderDraft, StoredFolder
 class _Snapshot(BaseModel):
     """One saved state: the folder that holds it and its files."""
 
-    folder: str
+    folder: Annotated[str, AfterValidator(safe_name)]
     files: list[FileEntry]
 
 

@@ -24,6 +24,7 @@ from memdec_core.neighbour_index import (
     train_index,
 )
 from memdec_core.neighbour_search import KEY_BLOCK, Datastore, search_neighbours
+from memdec_core.plots import recall_png
 from memdec_core.tile_search import Queries, exact_neighbours
 from storage.artifact_ref import ArtifactRef
 from storage.embedding_zarr import EmbeddingReader
@@ -36,6 +37,7 @@ from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
 from tasks.stage_run import STAGE_TASK, StageWork, run_stage
 
+RECALL_PICTURE = "recall.png"
 PART_SHARE = 1 / 8
 """Share of a worker's memory that inverted lists take before they go to disk."""
 
@@ -65,11 +67,15 @@ def index_shard(run: ShardRun) -> dict[str, JsonValue]:
     if not has_exact_distances(index):
         keys_path = run.writer.folder / KEYS_FILE
         write_keys(keys_path, reader.n_rows, reader.width, reader.iter_keys(KEY_BLOCK))
-    tune = _tuner(run, config, reader, keys_path)
+    measured: dict[int, float] = {}
+    tune = _tuner(run, config, reader, keys_path, measured)
     path = run.writer.folder / INDEX_FILE
     fill = _fill_parts if fits_in_parts(index) else _fill_memory
     reached = fill(run, reader, index, path, tune)
     lists = inverted_lists(index)
+    if len(measured) > 1:
+        picture = recall_png(measured, config.min_recall)
+        (run.writer.folder / RECALL_PICTURE).write_bytes(picture)
     return {
         "kind": factory,
         "rows": reader.n_rows,
@@ -84,9 +90,16 @@ def index_shard(run: ShardRun) -> dict[str, JsonValue]:
 
 
 def _tuner(
-    run: ShardRun, config: IndexConfig, reader: EmbeddingReader, keys_path: Path | None
+    run: ShardRun,
+    config: IndexConfig,
+    reader: EmbeddingReader,
+    keys_path: Path | None,
+    measured: dict[int, float],
 ) -> Tune:
-    """Makes the function that sets a filled index's nprobe and returns its recall."""
+    """Makes the function that sets a filled index's nprobe and returns its recall.
+
+    It leaves the recall by lists probed in `measured`, where the index has lists.
+    """
     rows = sample_rows(reader.n_rows, config.recall_sample, config.seed + 1)
     k = min(config.recall_k, reader.n_rows - 1)
 
@@ -99,11 +112,22 @@ def _tuner(
             lambda: reader.iter_keys(KEY_BLOCK),
             None if keys_path is None else open_keys(keys_path),
         )
-        return raise_nprobe(
-            index,
-            config,
-            lambda: recall(search_neighbours(datastore, queries, k), exact),
-        )
+        lists = inverted_lists(index)
+
+        def measure() -> float:
+            reached = recall(search_neighbours(datastore, queries, k), exact)
+            if lists is not None:
+                measured[lists.nprobe] = reached
+            return reached
+
+        reached = raise_nprobe(index, config, measure)
+        if lists is not None and lists.nprobe > 1:  # what fewer lists would give, for the picture
+            chosen = lists.nprobe
+            lists.nprobe = chosen // 2
+            if lists.nprobe not in measured:
+                measure()
+            lists.nprobe = chosen
+        return reached
 
     return tune
 

@@ -18,7 +18,7 @@ from tasks.stage_run import TASK_OPTIONS
 from tasks.supervised_process import Report, supervise
 
 
-@task(task_run_name="compare tokenizers", **TASK_OPTIONS)
+@task(task_run_name="Compare the tokenizers of all models", **TASK_OPTIONS)
 def check_tokenizers(
     models: Sequence[StageJob], planned: SharedVocabulary | None, settings: RunSettings
 ) -> None:

@@ -14,10 +14,10 @@ from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.published_folder import check_destination, published_folder
 from tasks.exported_facts import ExportedFacts, ExportedPipeline, exported_facts
+from tasks.lineage import trace
 from tasks.model_card import model_card
 from tasks.open_router import open_router
 from tasks.software import software_versions
-from tasks.write_report import trace
 
 PROVENANCE = "provenance.json"
 MOST_SHARD_BYTES = "5GB"
@@ -116,7 +116,7 @@ def _provenance(store: Store, facts: ExportedFacts) -> dict[str, JsonValue]:
     """All artifacts that the model and the tables were made from, and the software."""
     pipeline = facts.pipeline
     ends = [pipeline.report, *([facts.comparison] if facts.comparison else [])]
-    lineage = trace(store, ends)
+    lineage = trace(ends, store.require)
     return {
         "pipeline": pipeline.name,
         "base": _whole(facts.base),

@@ -65,7 +65,7 @@ def stage_progress(title: str, shards: int, finished: int) -> Iterator[StageProg
     """Shows a stage's progress while its shards are worked on.
 
     Args:
-        title: What the bar is called, such as `embeddings/3f2a91bc04de`.
+        title: What the bar is called, such as `Embed the tokens of law`.
         shards: Number of shards of the stage.
         finished: How many of them an earlier attempt has left finished.
     """

@@ -7,6 +7,7 @@ from pydantic import JsonValue
 from memdec_core.system_comparison import TUNING_SPLIT
 from storage.artifact_ref import ArtifactRef
 from storage.manifest import Manifest
+from tasks.lineage import lineage_graph
 from tasks.report_tables import (
     RESULTS_NOTE,
     Manifests,
@@ -59,19 +60,6 @@ def headline(rows: Rows) -> Iterator[str]:
         )
 
 
-def lineage_graph(lineage: Mapping[ArtifactRef, Manifest]) -> Iterator[str]:
-    """Which artifact was made from which, as a mermaid graph."""
-    yield "```mermaid"
-    yield "flowchart LR"
-    for ref in sorted(lineage, key=str):
-        yield f'    {_node(ref)}["{ref.stage.replace("_", " ")}<br/>{ref.fingerprint[:12]}"]'
-    for ref in sorted(lineage, key=str):
-        sources = lineage[ref].inputs.values()
-        for source in sorted(set(sources), key=str):
-            yield f"    {_node(source)} --> {_node(ref)}"
-    yield "```"
-
-
 def next_steps(stages: Manifests) -> Iterator[str]:
     """Commands that go on from here."""
     yield '- `memdec generate PIPELINE.yaml --prompt "…"`: base and base + memory side by side'
@@ -86,10 +74,6 @@ def next_steps(stages: Manifests) -> Iterator[str]:
 
 def _picture(title: str, name: str, pictures: Sequence[str]) -> list[str]:
     return [f"## {title}", "", f"![{title}]({name})"] if name in pictures else []
-
-
-def _node(ref: ArtifactRef) -> str:
-    return f"{ref.stage}_{ref.fingerprint[:12]}"
 
 
 def _percent(ratio: JsonValue) -> str:

@@ -6,6 +6,7 @@ from pydantic import JsonValue
 
 from memdec_core.system_comparison import TUNING_SPLIT
 from storage.manifest import Manifest
+from tasks.readable_units import seconds_of, size_of
 
 Rows = Sequence[Mapping[str, JsonValue]]
 Manifests = Mapping[str, Manifest]
@@ -26,6 +27,11 @@ MADE = {
     "index": "{kind} over {rows} keys",
     "targets": "{train_rows} + {valid_rows} rows, {train_entries} training entries",
     "memory": "{parameters} parameters, {steps} steps",
+    "scores": "perplexity {valid_perplexity} on valid",
+    "adapted_model": "{method}, {parameters_trained} parameters trained",
+    "alpha_router": "mean α {valid_alpha_mean} on valid",
+    "latency": "base + memory takes {memory_ratio} times the base's time per token",
+    "report": "{headline}",
 }
 RESULTS_NOTE = (
     "Perplexity per token with its confidence interval over resampled documents; the ratio is "
@@ -65,11 +71,11 @@ def stage_table(stages: Manifests) -> Iterator[str]:
     for name, manifest in stages.items():
         yield markdown_row(
             name.replace("_", " "),
-            _made(name, _flat(manifest.figures)),
+            made(manifest),
             len(manifest.shards),
-            f"{manifest.bytes / 1e6:,.1f} MB",
-            f"{manifest.seconds:,.1f} s",
-            f"{manifest.peak_memory_bytes / 1e6:,.0f} MB",
+            size_of(manifest.bytes),
+            seconds_of(manifest.seconds),
+            size_of(manifest.peak_memory_bytes),
             f"`{manifest.ref}`",
         )
 
@@ -101,13 +107,21 @@ def quality_table(stages: Manifests, rows: Rows) -> Iterator[str]:
             )
 
 
-def _made(stage: str, figures: Figures) -> str:
+def made(manifest: Manifest) -> str:
     """The stage's output in a few words, where it gives all the figures they need."""
-    named = {name: f"{v:,}" if isinstance(v, int) else v for name, v in figures.items()}
+    figures = _flat(manifest.figures)
     try:
-        return MADE.get(stage, "").format_map(named)
+        return MADE.get(manifest.ref.stage, "").format_map(
+            {name: _in_words(value) for name, value in figures.items()}
+        )
     except KeyError:
         return ""
+
+
+def _in_words(value: JsonValue) -> str:
+    if isinstance(value, float):
+        return readable(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _flat(figures: Mapping[str, JsonValue], prefix: str = "") -> Figures:

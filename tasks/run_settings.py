@@ -1,11 +1,17 @@
 """How a run executes, as opposed to what it computes."""
 
 from collections import Counter
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
+from storage.root_urls import refuse_credentials
 from tasks.stage_timeout import StageTimeout
+
+
+def _without_credentials(url: str) -> str:
+    refuse_credentials(url)
+    return url
 
 
 class RunSettings(BaseModel):
@@ -13,7 +19,12 @@ class RunSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    store: str = Field("store", description="Root of the artifact store: a folder or a URL.")
+    store: Annotated[str, AfterValidator(_without_credentials)] = Field(
+        "store",
+        description="Root of the artifact store: a folder or a URL, without credentials.",
+        # the UI's form refuses what would be stored in plain sight
+        json_schema_extra={"pattern": "^(?!(?!file:)[A-Za-z][^/]*:/+([^/]*@|.*[?]))"},
+    )
     workers: int = Field(1, ge=1, description="Shards of one stage worked on at the same time.")
     threads: int | None = Field(
         None, ge=1, description="Threads per worker process; all cores shared evenly when unset."

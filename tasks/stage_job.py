@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from storage.artifact_ref import ArtifactRef
+from tasks.stage_words import run_title
 
 
 class StageJob(BaseModel):
@@ -28,3 +29,8 @@ class StageJob(BaseModel):
     config: dict[str, JsonValue]
     identity: dict[str, JsonValue]
     inputs: dict[str, ArtifactRef]
+
+    @property
+    def title(self) -> str:
+        """The job as a sentence: `Embed the tokens of law`."""
+        return run_title(self.ref.stage, self.name, self.pipeline)

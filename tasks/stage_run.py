@@ -83,7 +83,7 @@ TASK_OPTIONS: dict[str, Any] = {
     "retry_delay_seconds": exponential_backoff(backoff_factor=2),
     "retry_condition_fn": is_transient,
 }
-STAGE_TASK: dict[str, Any] = TASK_OPTIONS | {"task_run_name": "{job.ref}"}
+STAGE_TASK: dict[str, Any] = TASK_OPTIONS | {"task_run_name": "{job.title} ({job.ref})"}
 
 
 def run_stage(job: StageJob, settings: RunSettings, work: StageWork) -> State[ArtifactRef]:
@@ -135,7 +135,7 @@ def _build_missing(
     committed = Store.open(settings.store).committed(job.ref)
     missing = [name for name in names if name not in committed]
     deadline = Deadline.from_now(job.ref, settings.timeouts)
-    with stage_progress(str(job.ref), len(names), len(names) - len(missing)) as progress:
+    with stage_progress(job.title, len(names), len(names) - len(missing)) as progress:
         if names == [ONE_SHARD]:
             for name in missing:
                 supervise_shard(job, name, attempt, settings, work, progress, deadline)
@@ -182,7 +182,9 @@ def supervise_shard(
     report(1.0, "")
 
 
-build_shard = task(task_run_name="{job.ref} {shard}", **TASK_OPTIONS)(supervise_shard)
+build_shard = task(task_run_name="{job.title}, shard {shard} ({job.ref})", **TASK_OPTIONS)(
+    supervise_shard
+)
 
 
 def _build_in_worker(

@@ -6,8 +6,11 @@ from prefect.artifacts import create_markdown_artifact
 
 from storage.artifact_store import Store
 from storage.manifest import Manifest
+from tasks.page_pictures import with_pictures
+from tasks.report_tables import made
 from tasks.stage_job import StageJob
-from tasks.stage_page import REPORTS, pictures, stage_page
+from tasks.stage_page import REPORTS, how_done, stage_page
+from tasks.stage_words import page_title
 
 
 def publish_manifest(store: Store, job: StageJob, manifest: Manifest, *, reused: bool) -> None:
@@ -19,18 +22,30 @@ def publish_manifest(store: Store, job: StageJob, manifest: Manifest, *, reused:
         manifest: The sealed artifact's manifest.
         reused: Whether this run found it there.
     """
+    done = how_done(manifest, reused=reused)
     create_markdown_artifact(
-        key=re.sub(r"[^a-z0-9]+", "-", f"{job.pipeline}-{job.name}".lower()),
-        markdown=_page(store, manifest, reused=reused),
-        description=f"{manifest.ref}: {'reused' if reused else 'built'}",
+        key=artifact_key(job.pipeline, job.name),
+        markdown=_page(store, job, manifest, done),
+        description=_description(job, manifest, reused=reused),
     )
 
 
-def _page(store: Store, manifest: Manifest, *, reused: bool) -> str:
-    if manifest.ref.stage not in REPORTS:
-        return stage_page(store, manifest, reused=reused)
-    reader = store.readers(manifest.ref)["all"]
-    page = reader.read("report.md").decode()
-    for name, picture in pictures(reader).items():
-        page = page.replace(f"({name})", f"({picture})")
-    return page
+def artifact_key(pipeline: str, name: str) -> str:
+    """The key under which the UI keeps the history of what a pipeline calls by a name."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{pipeline}-{name}".lower())
+
+
+def _description(job: StageJob, manifest: Manifest, *, reused: bool) -> str:
+    """One line for lists of artifacts, which show its beginning under the key."""
+    what = made(manifest) or page_title(job.ref.stage, job.name, job.pipeline)
+    return f"{'Reused' if reused else 'Built'}: {what} ({manifest.ref})"
+
+
+def _page(store: Store, job: StageJob, manifest: Manifest, done: str) -> str:
+    readers = store.readers(manifest.ref)
+    if manifest.ref.stage in REPORTS:
+        page = f"{readers['all'].read('report.md').decode()}\n\n{done}"
+    else:
+        title = page_title(job.ref.stage, job.name, job.pipeline)
+        page = stage_page(store, manifest, title, done)
+    return with_pictures(page, readers.values())

@@ -5,9 +5,8 @@ from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from storage.artifact_ref import ArtifactRef
-from storage.artifact_store import Store
-from storage.manifest import Manifest
 from storage.result_tables import read_results
+from tasks.lineage import trace
 from tasks.report_page import headline, report_page
 from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
@@ -39,22 +38,10 @@ def report_shard(run: ShardRun) -> dict[str, JsonValue]:
             (run.writer.folder / name).write_bytes(reader.read(source))
             pictures.append(name)
     rows = read_results(run.store.readers(inputs["evaluation"])["all"])
-    lineage = trace(run.store, list(inputs.values()))
+    lineage = trace(inputs.values(), run.store.require)
     page = report_page(stages, lineage, rows, pictures)
     (run.writer.folder / "report.md").write_text(page, encoding="utf-8")
     return {"headline": " ".join(line.strip().replace("**", "") for line in headline(rows))}
-
-
-def trace(store: Store, refs: list[ArtifactRef]) -> dict[ArtifactRef, Manifest]:
-    """Manifests of artifacts and of everything they were made from, however indirectly."""
-    found: dict[ArtifactRef, Manifest] = {}
-    waiting = list(refs)
-    while waiting:
-        ref = waiting.pop()
-        if ref not in found:
-            found[ref] = store.require(ref)
-            waiting += found[ref].inputs.values()
-    return found
 
 
 @task(**STAGE_TASK)

@@ -11,6 +11,7 @@ from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from storage.artifact_store import Store
+from tests.secrets_in_environment import SECRETS
 from tests.tiny_run import TinyRun, run_tiny_pipeline
 
 # a busy machine is slow, which is no fault of the code under test
@@ -33,7 +34,8 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     folder, done = shared / "tiny-run", shared / "tiny-run.done"
     with FileLock(shared / "tiny-run.lock"):
         if not done.exists():
-            run_tiny_pipeline(folder, os.environ | {"PREFECT_HOME": str(shared / "prefect")})
+            home = {"PREFECT_HOME": str(shared / "prefect")}
+            run_tiny_pipeline(folder, os.environ | SECRETS | home)
             done.touch()
     return TinyRun.in_folder(folder)
 

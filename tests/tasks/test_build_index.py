@@ -65,7 +65,7 @@ def test_beyond_the_exact_limit_inverted_lists_hold_the_keys_themselves(
     assert isinstance(meta["recall"], float)
     assert meta["recall"] >= 0.95
     assert meta["exact_distances"] is True
-    assert store.readers(job.ref)["all"].names() == ["index.faiss"]
+    assert store.readers(job.ref)["all"].names() == ["index.faiss", "recall.png"]
     opened = faiss.read_index(str(store.readers(job.ref)["all"].local_path("index.faiss")))
     assert opened.ntotal == 1200
     assert opened.nprobe == meta["nprobe"]
@@ -78,7 +78,7 @@ def test_an_index_that_rounds_keeps_the_true_keys_beside_it(
     job = _job(embeddings, kind="IVF8,SQ8")
     meta = build(store, job, "all", index_shard)
     assert meta["exact_distances"] is False
-    assert store.readers(job.ref)["all"].names() == ["index.faiss", "keys.npy"]
+    assert store.readers(job.ref)["all"].names() == ["index.faiss", "keys.npy", "recall.png"]
     _check_search(store, job)
 
 

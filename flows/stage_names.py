@@ -1,11 +1,8 @@
 """The stages, and the versions of what they leave."""
 
-from tasks.stage_kinds import ComparedStage, StageName
+from tasks.stage_kinds import AnyStage, ComparedStage, StageName
 
-__all__ = ["FORMAT_VERSIONS", "ComparedStage", "StageName"]
-
-AnyStage = StageName | ComparedStage | Literal["promotion_gate"]
-"""The gate follows a finished run."""
+__all__ = ["FORMAT_VERSIONS", "AnyStage", "ComparedStage", "StageName"]
 
 FORMAT_VERSIONS: dict[AnyStage, int] = {
     "corpus": 2,

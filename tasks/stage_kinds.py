@@ -28,3 +28,6 @@ ComparedStage = Literal[
     "domains",
 ]
 """Stages that only a comparison has, and the one that joins several."""
+
+AnyStage = StageName | ComparedStage | Literal["promotion_gate"]
+"""The gate follows a finished run."""

@@ -81,6 +81,11 @@ WORDS = {
         "Base against base + memory on exactly the same tokens; weights tuned on `valid` alone.",
     ),
     "report": StageWords("Write the report on {of}", "Report", "The run on one page."),
+    "promotion_gate": StageWords(
+        "Judge the new memory of {of}",
+        "Promotion gate",
+        "Whether a finished build is at least as good as what is in production.",
+    ),
     "adapted_model": StageWords(
         "Adapt the base to {of}",
         "Adapted model",
@@ -137,11 +142,12 @@ _ROLES = {
     "audit": "base",
     "latency": "base",
     "router_features": "base",
+    "production": "the memory in production",
 }
 _DEFINITE = ("memory", "base_model", "student", "other_memory")
 _NUMBERED = re.compile(r"(.*?)_?(\d+)")
 _ELSEWHERE = re.compile(
-    r"(.+?)_((?:base|knn_lm|dapt|lora|router_features)_\d+|dapt_small|memory.*)"
+    r"(.+?)_((?:base|knn_lm|dapt|lora|router_features)_\d+|dapt_small|production|memory.*)"
 )
 
 

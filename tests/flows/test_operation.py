@@ -1,0 +1,233 @@
+"""A corpus that changes, and nobody who runs a command: watched, rebuilt, judged, served."""
+
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import openai
+import pytest
+import yaml
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterKey,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import ArtifactSort
+from prefect.events.filters import EventFilter, EventNameFilter
+
+from tests.command_line import ENTRY, ROOT, memdec_json
+from tests.tiny_pipeline import write_documents, write_tiny_pipeline
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
+PATIENCE = 300.0
+T = TypeVar("T")
+
+
+def wait_for(what: str, look: Callable[[], T | None]) -> T:
+    """What a look gives, once it gives something."""
+    deadline = time.monotonic() + PATIENCE
+    while (found := look()) is None:
+        assert time.monotonic() < deadline, f"no {what} within {PATIENCE:.0f} seconds"
+        time.sleep(0.5)
+    return found
+
+
+@contextmanager
+def process(command: list[str], log: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """A program that runs while the block does."""
+    with (
+        log.open("wb") as lines,
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=lines, stderr=lines) as run,
+    ):
+        try:
+            yield
+        finally:
+            run.terminate()
+
+
+class Operation:
+    """A deployed pipeline with a worker, as its operator sees it."""
+
+    def __init__(self, pipeline: Path, store: Path, client: SyncPrefectClient) -> None:
+        self.pipeline = pipeline
+        self.documents = pipeline.parent / "domain.jsonl"
+        self.store = store
+        self._client = client
+
+    def look(self) -> FlowRun:
+        """Runs the watch, as its schedule would, to its end."""
+        deployment = self._client.read_deployment_by_name("watch-corpus/tiny")
+        run = self._client.create_flow_run_from_deployment(deployment.id)
+        return self.ended(run)
+
+    def ended(self, run: FlowRun) -> FlowRun:
+        """A run in its final state."""
+
+        def look() -> FlowRun | None:
+            now = self._client.read_flow_run(run.id)
+            return now if now.state is not None and now.state.is_final() else None
+
+        return wait_for(f"end of {run.name}", look)
+
+    def builds(self) -> list[FlowRun]:
+        """The builds so far, oldest first."""
+        deployment = self._client.read_deployment_by_name("build-memory/tiny")
+        runs = self._client.read_flow_runs()
+        ours = [run for run in runs if run.deployment_id == deployment.id]
+        return sorted(ours, key=lambda run: run.created or 0)
+
+    def next_build(self, before: int) -> FlowRun:
+        """The build that an event starts when there were so many before, in its final state."""
+        return self.ended(wait_for("build", lambda: (self.builds()[before:] or [None])[0]))
+
+    def stages(self, run: FlowRun) -> dict[str, str]:
+        """What became of the stages of a build, by the names of their runs."""
+        tasks = self._client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
+        )
+        return {task.name: task.state_name or "" for task in tasks}
+
+    def updates(self) -> int:
+        """How often the corpus was announced as changed."""
+        name = EventNameFilter(name=["memdec.corpus.updated"])
+        return len(self._client.read_events(EventFilter(event=name)).events)
+
+    def page(self, key: str) -> str:
+        """The newest version of a page."""
+        found = self._client.read_artifacts(
+            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])),
+            sort=ArtifactSort.CREATED_DESC,
+        )
+        return str(found[0].data)
+
+    def decisions(self) -> list[dict[str, Any]]:
+        rows = memdec_json("history", self.pipeline, "--store", self.store)["decisions"]
+        return list(rows)
+
+
+@pytest.fixture
+def operation(tmp_path: Path, prefect_environment: Mapping[str, str]) -> Iterator[Operation]:
+    pipeline = write_tiny_pipeline(tmp_path / "pipeline")
+    config = yaml.safe_load(pipeline.read_text())
+    config["watch"] = {"quiet_seconds": 0}
+    # enough training to learn the order of words, which a poisoned corpus loses
+    config["training"] |= {"epochs": 15, "learning_rate": 0.01}
+    pipeline.write_text(yaml.safe_dump(config))
+    store = tmp_path / "store"
+    environment = prefect_environment | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    memdec_json("deploy", pipeline, "--pool", "operation", "--store", store, env=environment)
+    worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "operation"]
+    with (
+        process(worker, tmp_path / "worker.log", environment),
+        get_client(sync_client=True) as client,
+    ):
+        yield Operation(pipeline, store, client)
+
+
+class Served:
+    """The server, asked again and again by a client that counts what fails."""
+
+    def __init__(self, url: str) -> None:
+        self._client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+
+    def fingerprint(self) -> str:
+        """Which models answer."""
+        answer = self._client.completions.create(model="tiny", prompt="the court", max_tokens=3)
+        assert answer.choices[0].text
+        return str(answer.system_fingerprint)
+
+    def other_than(self, before: str) -> str:
+        """The next models that answer; no request fails meanwhile."""
+
+        def look() -> str | None:
+            now = self.fingerprint()
+            return now if now != before else None
+
+        return wait_for("new memory", look)
+
+
+@contextmanager
+def serving(operation: Operation) -> Iterator[Served]:
+    """`memdec serve`, following the pipeline."""
+    command = [*ENTRY, "serve", str(operation.pipeline), "--store", str(operation.store)]
+    with ExitStack() as ends:
+        server = ends.enter_context(
+            subprocess.Popen(
+                [*command, "--port", "0"], cwd=ROOT, env=os.environ, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            )
+        )  # fmt: skip
+        ends.callback(server.kill)
+        assert server.stdout is not None
+        found = re.search(r"at (http://\S+)", server.stdout.readline())
+        assert found
+        yield Served(found[1])
+
+
+def append(documents: Path, more: Path) -> None:
+    write_documents(more, 30, seed=3)
+    with documents.open("a") as file:
+        file.write(more.read_text())
+    more.unlink()
+
+
+def poison(documents: Path) -> None:
+    """Shuffles the words of most documents, as a broken export would."""
+    chance = random.Random(5)
+    records = [json.loads(line) for line in documents.read_text().splitlines()]
+    for record in records:
+        if chance.random() < 0.9:
+            words = record["text"].split()
+            chance.shuffle(words)
+            record["text"] = " ".join(words)
+    documents.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+@pytest.mark.timeout(1800)
+def test_a_changed_corpus_is_built_judged_and_served_and_a_poisoned_one_is_not(
+    operation: Operation, tmp_path: Path
+) -> None:
+    assert operation.look().state_name == "Completed"
+    first = operation.next_build(before=0)
+    assert first.state_name == "Promoted", first.state
+    assert operation.look().state_name == "Unchanged"
+    assert operation.updates() == 1, "nothing has changed since"
+
+    with serving(operation) as served:
+        before = served.fingerprint()
+        append(operation.documents, tmp_path / "more.jsonl")
+        assert "30 documents added" in str(operation.look().state)
+        assert operation.updates() == 2
+        second = operation.next_build(before=1)
+        assert second.state_name == "Promoted", second.state
+        stages = operation.stages(second)
+        assert stages["Prepare the base model of tiny"] == "Cached"
+        assert stages["Read the documents for the base model"] == "Cached"
+        assert stages["Train the memory of tiny"] == "Completed"
+        after = served.other_than(before)
+
+        poison(operation.documents)
+        operation.look()
+        third = operation.next_build(before=2)
+        assert third.state_name == "KeptBack", third.state
+        assert third.state is not None
+        why = "perplexity on the test text that production was built with, ratio to production"
+        assert why in str(third.state.message)
+        assert why in operation.page("tiny-promotion-gate")
+        assert "kept back" in operation.page("tiny-release")
+        assert served.fingerprint() == after
+    decisions = operation.decisions()
+    assert [each["action"] for each in decisions] == ["promoted", "promoted", "kept_back"]
+    assert [each["in_production"] for each in decisions] == [False, True, False]
+    assert "Build the memory of tiny" in decisions[2]["who"]

@@ -1,5 +1,6 @@
 """Looks at a corpus on a real server: what is announced, when, and what is left alone."""
 
+import json
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

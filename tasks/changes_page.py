@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from storage.corpus_looks import SeenSource
 from storage.document_changes import KINDS
 from tasks.compare_documents import EXAMPLES, ChangeReport
-from tasks.corpus_drift import SAMPLE_TOKENS, Drift
+from tasks.drift_figures import SAMPLE_TOKENS, Drift
 from tasks.read_watched import ReadSources
 
 _MOST_CHARACTERS = 120

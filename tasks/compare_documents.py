@@ -26,8 +26,8 @@ from storage.document_table import (
     parse_table,
 )
 from storage.duplicate_index import text_digest
-from tasks.corpus_drift import SAMPLE_CHARACTERS, Drift, measure_drift
 from tasks.corpus_identity import source_errors
+from tasks.drift_figures import SAMPLE_CHARACTERS, Drift
 from tasks.progress import stage_progress
 from tasks.run_settings import RunSettings
 from tasks.stage_run import TASK_OPTIONS
@@ -103,6 +103,8 @@ def report_changes(
     if not new.is_empty() and job.built is None:
         why = NEVER_RUN
     elif not new.is_empty() and job.built is not None:
+        from tasks.corpus_drift import measure_drift  # PyTorch takes seconds to import
+
         report(0.1, f"{len(new):,} new texts")
         sample = sample_digests(new, SAMPLE_CHARACTERS)
         drift = measure_drift(store, job.built, _texts(job, new), sample, settings)

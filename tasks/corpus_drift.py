@@ -1,7 +1,6 @@
 """How new text differs from what a memory was trained on: tokens, frequencies, perplexity."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,32 +20,12 @@ from storage.artifact_store import Store
 from storage.manifest import Manifest
 from storage.token_shards import TokenReader
 from tasks.built_corpus import BuiltCorpus
+from tasks.drift_figures import SAMPLE_TOKENS, Drift
 from tasks.run_settings import RunSettings
 from tasks.score_model import batch_tokens, open_scored
 
-SAMPLE_TOKENS = 20_000
-"""Of the new text, for the perplexity."""
-
-SAMPLE_CHARACTERS = 8 * SAMPLE_TOKENS
-"""Enough for the sample: in no tokenizer that we know is a token of prose this long on average."""
-
 SHOWN_TOKENS = 15
 _BLOCK_TOKENS = 2**22
-
-
-@dataclass(frozen=True)
-class Drift:
-    """What was measured of new text.
-
-    Attributes:
-        tokens: Its tokens, separators of documents included, as the tokens stage counts them.
-        figures: By name; None where something could not be measured.
-        picture: PNG of the tokens whose frequency changed the most.
-    """
-
-    tokens: int
-    figures: dict[str, JsonValue]
-    picture: bytes
 
 
 def measure_drift(

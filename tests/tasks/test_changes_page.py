@@ -6,7 +6,7 @@ from storage.corpus_looks import SeenSource
 from storage.document_changes import ChangeKind, DocumentCount
 from tasks.changes_page import changes_page
 from tasks.compare_documents import EXAMPLES, ChangeReport
-from tasks.corpus_drift import Drift
+from tasks.drift_figures import Drift
 from tasks.read_watched import ReadSources
 
 EXAMPLE_IDS: dict[ChangeKind, list[str]] = {

@@ -11,7 +11,8 @@ from storage.score_parquet import read_scores
 from storage.token_shards import TokenReader
 from tasks import corpus_drift
 from tasks.built_corpus import BuiltCorpus, newest_built_corpus
-from tasks.corpus_drift import Drift, measure_drift
+from tasks.corpus_drift import measure_drift
+from tasks.drift_figures import Drift
 from tasks.run_settings import RunSettings
 from tests.tiny_run import TinyRun
 

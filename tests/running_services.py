@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,6 +51,11 @@ class RunningServices:
         marks = {"postgresql": "postgres -D", "server": "server start", "worker": "worker start"}
         children = psutil.Process(self.script.pid).children()
         return next(child for child in children if marks[name] in _command(child))
+
+    def wait_until_ready(self) -> None:
+        """Waits until the server answers and has its database, as after one of them was killed."""
+        if not comes_true(lambda: _answers(f"{self.api}/ready"), 120):
+            pytest.fail(f"{self.log('services')}\n{self.log('server')[-3000:]}")
 
     def flow_processes(self) -> list[psutil.Process]:
         """The processes of flow runs, also of those whose worker has died."""
@@ -119,7 +126,7 @@ def running_services(database: Database) -> Iterator[RunningServices]:
         script = subprocess.Popen(
             [str(argument) for argument in command],
             cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env=os.environ | {"PYTHONPATH": str(ROOT), "PREFECT_SERVER_LOGGING_LEVEL": "INFO"},
             stdout=lines,
             stderr=subprocess.STDOUT,
         )
@@ -153,6 +160,14 @@ def comes_true(condition: Callable[[], bool], seconds: float, pause: float = 0.2
             return False
         time.sleep(pause)
     return True
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
 
 
 def _command(process: psutil.Process) -> str:

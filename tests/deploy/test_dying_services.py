@@ -5,7 +5,6 @@
 
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
@@ -17,7 +16,7 @@ from flows.pipeline_config import PipelineConfig
 from storage.artifact_store import Store
 from storage.verification import verify
 from tasks.run_settings import RunSettings
-from tests.running_services import RunningServices, comes_true, running_services
+from tests.running_services import RunningServices, comes_true
 from tests.sealed_artifacts import attempts, checksums
 from tests.short_pipeline import short_pipeline
 
@@ -47,12 +46,6 @@ def kills(database: str) -> list[list[tuple[str, Victim]]]:
     return [[(stage, victim) for stage in STAGES] for victim in victims]
 
 
-@pytest.fixture(scope="module", params=["postgresql", "sqlite"])
-def services(request: pytest.FixtureRequest) -> Iterator[RunningServices]:
-    with running_services(request.param) as services:
-        yield services
-
-
 _logger = logging.getLogger(__name__)
 
 
@@ -73,16 +66,18 @@ class History:
         """Kills a service while a stage is built; a run that it takes along is followed by one."""
         if self._has_ended():
             self.run = self._start()
-        if not comes_true(lambda: self._builds(stage) or self._has_ended(), 300, pause=0.005):
-            pytest.fail(f"{stage} is not reached\n{self.services.log('worker')[-3000:]}")
-        assert self._builds(stage) or self.has_sealed(stage), self.services.log("worker")[-3000:]
+        reached = comes_true(lambda: self._builds(stage) or self._has_sealed(stage), 200, 0.005)
+        assert reached, f"{stage} is not reached\n{self.services.log('worker')[-3000:]}"
+        middle = "in the middle of" if self._builds(stage) else "after"
         process = (
             self.services.flow_processes()[0] if victim == "flow" else self.services.process(victim)
         )
         process.kill()
         process.wait(30)
+        _logger.warning("%s was killed %s %s", victim, middle, stage)
         self.sealed |= attempts(self.store)
         assert verify(self.store).damaged == []
+        self.services.wait_until_ready()
         if victim == "flow":
             state = self.services.wait_until_ended(self.run).state
             assert state is not None
@@ -99,7 +94,7 @@ class History:
             assert state is not None
         assert state.is_completed(), state.message
 
-    def has_sealed(self, stage: str) -> bool:
+    def _has_sealed(self, stage: str) -> bool:
         return any(ref.stage == stage for ref in self.store.artifacts())
 
     def _builds(self, stage: str) -> bool:
@@ -140,7 +135,6 @@ def test_nothing_sealed_is_lost_or_built_again_whatever_dies(
         interrupted = History(services, config, store)
         for stage, victim in history:
             interrupted.kill(stage, victim)
-            _logger.warning("%s was killed in %s", victim, stage)
         interrupted.finish()
         assert verify(store).damaged == []
         assert checksums(store) == uninterrupted

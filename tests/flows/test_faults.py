@@ -15,21 +15,10 @@ import pytest
 
 from storage.artifact_store import Store
 from tests.command_line import ENTRY, ROOT, memdec_json
+from tests.sealed_artifacts import checksums
 
 pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("MEMDEC_KILLS", "3"))
-
-
-def checksums(store: Path) -> dict[str, str]:
-    """SHA-256 of every file of every artifact, by stage, fingerprint, shard and path."""
-    opened = Store.open(str(store))
-    return {
-        f"{ref.stage}/{ref.fingerprint}/{shard.name}/{file.path}": file.sha256
-        for ref in opened.artifacts()
-        if ref.stage != "report"  # tells seconds and memory
-        for shard in opened.require(ref).shards
-        for file in shard.files
-    }
 
 
 def workers_of(process: psutil.Process) -> list[psutil.Process]:
@@ -79,7 +68,8 @@ def test_a_run_that_is_killed_again_and_again_ends_like_an_uninterrupted_one(
             kills += 1
         ended = memdec_json(*arguments, env=prefect_environment)
         assert ended["evaluation"] == whole["evaluation"]
-        assert checksums(tmp_path / str(runs)) == checksums(tmp_path / "0")
+        stores = [Store.open(str(tmp_path / name)) for name in (str(runs), "0")]
+        assert checksums(stores[0]) == checksums(stores[1])
     logging.getLogger(__name__).warning("%d kills in %d runs", kills, runs)
 
 

@@ -5,50 +5,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from prefect import flow, task
-from prefect.client.schemas.objects import State
-from pydantic import JsonValue
 
-from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.verification import verify
 from tasks.run_settings import RunSettings
-from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
 from tasks.stage_timeout import StageTimedOut, StageTimeout
 from tasks.supervised_process import supervise
 from tests.command_line import memdec, memdec_json
-from tests.jobs import make_job
+from tests.sharded_flow import TOKENS, build_shards, sharded_job
 
-TOKENS = ArtifactRef(stage="tokens", fingerprint="ab" * 16)
 SHARDS = ["quick-0", "slow", "quick-1", "never"]
-
-
-def list_shards(_job: StageJob, _store: Store) -> list[str]:
-    return SHARDS
-
-
-def build_shard(run: ShardRun) -> dict[str, JsonValue]:
-    with Path(str(run.job.config["log"])).open("a") as log:
-        log.write(f"{run.shard}\n")
-    (run.writer.folder / "shard.txt").write_text(run.shard)
-    time.sleep(60 if run.shard == "slow" and run.job.config["slow"] else 0)
-    return {}
 
 
 def nothing(*_ignored: object) -> None:
     pass
-
-
-@task(**STAGE_TASK)
-def build(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    return run_stage(job, settings, StageWork(build_shard, list_shards, lambda _metas: {}))
-
-
-@flow(persist_result=False)
-def build_tokens(job: StageJob, settings: RunSettings) -> None:
-    build(job, settings, return_state=True).result()
 
 
 @pytest.mark.usefixtures("prefect_server")
@@ -63,7 +33,7 @@ def test_the_finished_shards_of_a_stage_that_is_out_of_time_stay(
     supervise(nothing, (), nothing, None)  # the fork server is up: it is not what is slow
     started = time.monotonic()
     with pytest.raises(StageTimedOut, match=r"tokens/abab\w+: not done after 0\.15 minutes"):
-        build_tokens(make_job(TOKENS, {"log": str(log), "slow": True}, {}), limited)
+        build_shards(sharded_job(dict.fromkeys(SHARDS, 0.0) | {"slow": 60.0}, log), limited)
     assert time.monotonic() - started < 40
     assert store.manifest(TOKENS) is None
     finished = set(store.committed(TOKENS))
@@ -71,7 +41,7 @@ def test_the_finished_shards_of_a_stage_that_is_out_of_time_stay(
     assert "slow" not in finished
     assert log.read_text().split().count("slow") == 1, "a stage that is out of time was retried"
 
-    build_tokens(make_job(TOKENS, {"log": str(log), "slow": False}, {}), limited)
+    build_shards(sharded_job(dict.fromkeys(SHARDS, 0.0), log), limited)
     assert sorted(store.committed(TOKENS)) == sorted(SHARDS)
     built = log.read_text().split()
     assert {name: built.count(name) for name in SHARDS} == {

@@ -1,0 +1,142 @@
+"""Whatever dies while a stage is built, the run or the next one ends as if nothing had happened.
+
+`MEMDEC_KILL_EVERY_STAGE=1` kills every service in every stage, which takes half an hour.
+"""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any, Literal
+from uuid import UUID
+
+import pytest
+
+from flows.build_memory import build_memory
+from flows.pipeline_config import PipelineConfig
+from storage.artifact_store import Store
+from storage.verification import verify
+from tasks.run_settings import RunSettings
+from tests.running_services import RunningServices, comes_true
+from tests.sealed_artifacts import attempts, checksums
+from tests.short_pipeline import short_pipeline
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
+Victim = Literal["worker", "flow", "server", "postgresql"]
+STAGES = (
+    "corpus", "base_model", "tokens", "embeddings", "index", "targets", "memory", "scores",
+    "evaluation", "report",
+)  # fmt: skip
+QUICK: dict[str, list[tuple[str, Victim]]] = {
+    "postgresql": [
+        ("tokens", "server"), ("embeddings", "worker"), ("targets", "postgresql"),
+        ("memory", "flow"),
+    ],
+    "sqlite": [("embeddings", "server"), ("memory", "flow")],
+}  # fmt: skip
+
+
+def kills(database: str) -> list[list[tuple[str, Victim]]]:
+    """Which service is killed in which stage, in several histories of a store."""
+    if "MEMDEC_KILL_EVERY_STAGE" not in os.environ:
+        return [QUICK[database]]
+    victims: list[Victim] = ["server", "worker", "flow"]
+    if database == "postgresql":
+        victims.append("postgresql")
+    return [[(stage, victim) for stage in STAGES] for victim in victims]
+
+
+_logger = logging.getLogger(__name__)
+
+
+class History:
+    """A store that is built by one run after another, as they are interrupted."""
+
+    def __init__(self, services: RunningServices, config: PipelineConfig, store: Store) -> None:
+        self.services = services
+        self.store = store
+        self.sealed: dict[Any, list[str]] = {}
+        self._parameters = {
+            "config": config.model_dump(mode="json", exclude_unset=True),
+            "settings": RunSettings(store=store.url, workers=2, threads=1).model_dump(mode="json"),
+        }
+        self.run = self._start()
+
+    def kill(self, stage: str, victim: Victim) -> None:
+        """Kills a service while a stage is built; a run that it takes along is followed by one."""
+        if self._has_ended():
+            self.run = self._start()
+        reached = comes_true(lambda: self._builds(stage) or self._has_sealed(stage), 200, 0.005)
+        assert reached, f"{stage} is not reached\n{self.services.log('worker')[-3000:]}"
+        middle = "in the middle of" if self._builds(stage) else "after"
+        process = (
+            self.services.flow_processes()[0] if victim == "flow" else self.services.process(victim)
+        )
+        process.kill()
+        process.wait(30)
+        _logger.warning("%s was killed %s %s", victim, middle, stage)
+        self.sealed |= attempts(self.store)
+        assert verify(self.store).damaged == []
+        self.services.wait_until_ready()
+        if victim == "flow":
+            state = self.services.wait_until_ended(self.run).state
+            assert state is not None
+            assert state.is_crashed()
+            self.run = self._start()
+
+    def finish(self) -> None:
+        """Goes on until a run completes: the one that is at work, or the next."""
+        state = self.services.wait_until_ended(self.run).state
+        assert state is not None
+        if not state.is_completed():
+            self.run = self._start()
+            state = self.services.wait_until_ended(self.run).state
+            assert state is not None
+        assert state.is_completed(), state.message
+
+    def _has_sealed(self, stage: str) -> bool:
+        return any(ref.stage == stage for ref in self.store.artifacts())
+
+    def _builds(self, stage: str) -> bool:
+        building = [ref for ref in self.store.known() if ref.stage == stage]
+        return any(self.store.manifest(ref) is None for ref in building)
+
+    def _start(self) -> UUID:
+        return self.services.start_run(build_memory, self._parameters)
+
+    def _has_ended(self) -> bool:
+        state = self.services.run(self.run).state
+        return state is not None and state.is_final()
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> PipelineConfig:
+    return short_pipeline(tmp_path_factory.mktemp("short") / "pipeline", epochs=4)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(
+    services: RunningServices, config: PipelineConfig, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    store = Store.open(str(tmp_path_factory.mktemp("uninterrupted") / "store"))
+    History(services, config, store).finish()
+    return checksums(store)
+
+
+def test_nothing_sealed_is_lost_or_built_again_whatever_dies(
+    services: RunningServices,
+    config: PipelineConfig,
+    uninterrupted: dict[str, str],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    for number, history in enumerate(kills(request.node.callspec.params["services"])):
+        store = Store.open(str(tmp_path / str(number)))
+        interrupted = History(services, config, store)
+        for stage, victim in history:
+            interrupted.kill(stage, victim)
+        interrupted.finish()
+        assert verify(store).damaged == []
+        assert checksums(store) == uninterrupted
+        assert {ref: attempts(store)[ref] for ref in interrupted.sealed} == interrupted.sealed
+        assert not list((tmp_path / str(number) / "pins").glob("*"))

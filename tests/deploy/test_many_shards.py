@@ -1,0 +1,52 @@
+"""Many short tasks at once, which used to find the database locked."""
+
+import os
+from pathlib import Path
+
+import pytest
+from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter
+from prefect.client.schemas.objects import StateType
+
+from storage.artifact_store import Store
+from tasks.run_settings import RunSettings
+from tests.running_services import RunningServices, comes_true
+from tests.sharded_flow import TOKENS, build_shards, sharded_job
+
+SHARDS = int(os.environ.get("MEMDEC_SHARDS", "60"))  # 500 takes minutes
+
+
+@pytest.mark.slow
+def test_every_shard_is_recorded_and_the_database_is_never_locked(
+    services: RunningServices, tmp_path: Path
+) -> None:
+    store = Store.open(str(tmp_path / "store"))
+    job = sharded_job({f"train-{number:05d}": 0 for number in range(SHARDS)}, tmp_path / "log")
+    settings = RunSettings(store=store.url, workers=8, threads=1)
+    run = services.start_run(
+        build_shards,
+        {"job": job.model_dump(mode="json"), "settings": settings.model_dump(mode="json")},
+    )
+    state = services.wait_until_ended(run, seconds=60 + 2 * SHARDS).state
+    assert state is not None
+    assert state.is_completed(), state.message
+    assert len(store.require(TOKENS).shards) == SHARDS
+
+    def completed() -> int:
+        found = 0
+        with services.client() as client:
+            while True:
+                page = client.read_task_runs(
+                    flow_run_filter=FlowRunFilter(id={"any_": [run]}),
+                    task_run_filter=TaskRunFilter(state={"type": {"any_": [StateType.COMPLETED]}}),
+                    limit=200,
+                    offset=found,
+                )
+                found += len(page)
+                if len(page) < 200:
+                    return found
+
+    assert comes_true(lambda: completed() == SHARDS + 1, 60), completed()
+    log = services.log("server")
+    assert "POST /api/" in log, "the log does not show requests"
+    assert "locked" not in log
+    assert '" 503' not in log

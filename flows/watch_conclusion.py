@@ -67,7 +67,7 @@ class Conclusion:
         if report is None or report.is_empty:
             self._record(look)
             message = f"Not one document of {job.pipeline} changed; {self._reading()}."
-            return unchanged(job.pipeline, look.kept, message)
+            return unchanged(job.pipeline, look, message)
         told = due and someone_listens()
         outcome = IS_BUILT if not due else SERVER_ANNOUNCED if told else NOBODY_LISTENS
         publish_changes(job.pipeline, report, self._seen, outcome)

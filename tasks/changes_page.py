@@ -81,7 +81,7 @@ def _rejects(sources: tuple[SeenSource, ...]) -> list[str]:
         return []
     total = sum(source.rejected for source in rejecting)
     return [
-        f"{total:,} records are no documents and were left out; the first of each source:",
+        f"Records left out since they are no documents: {total:,}; the first of each source:",
         "",
         *[
             f"- {source.rejected:,}: {_code(source.first_reject or '')}"

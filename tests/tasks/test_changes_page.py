@@ -61,7 +61,7 @@ def test_the_page_says_what_changed_and_what_happens_next() -> None:
     ):
         assert part in page, part
     assert "## Removed" not in page
-    assert "no documents" not in page
+    assert "left out" not in page
 
 
 @pytest.mark.parametrize("size", [100_000, 10**6])
@@ -75,5 +75,5 @@ def test_the_page_stays_small(size: int) -> None:
 def test_why_nothing_was_measured_and_what_was_rejected_is_said() -> None:
     page = changes_page("law", report_of(None, "It has never run."), seen_with(9), "")
     assert "It has never run." in page
-    assert "450 records are no documents and were left out" in page
+    assert "Records left out since they are no documents: 450;" in page
     assert page.count("- 9: `a record 2: malformed JSON: <b>`") == 10

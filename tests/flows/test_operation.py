@@ -92,11 +92,11 @@ class Operation:
         return self.ended(wait_for("build", lambda: (self.builds()[before:] or [None])[0]))
 
     def stages(self, run: FlowRun) -> dict[str, str]:
-        """What became of the stages of a build, by the names of their runs."""
+        """What became of the stages of a build, by their sentences."""
         tasks = self._client.read_task_runs(
             flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
         )
-        return {task.name: task.state_name or "" for task in tasks}
+        return {task.name.split(" (")[0]: task.state_name or "" for task in tasks}
 
     def updates(self) -> int:
         """How often the corpus was announced as changed."""

@@ -13,7 +13,8 @@ from flows.watch_result import WatchResult, unchanged
 from memdec_core.corpus_config import CorpusConfig
 from memdec_core.errors import UserError
 from storage.artifact_store import Store
-from storage.corpus_looks import CorpusLook, last_look
+from storage.corpus_looks import last_look
+from storage.look_record import CorpusLook
 from tasks.announcement import is_due
 from tasks.built_corpus import newest_built_corpus
 from tasks.read_watched import ReadSources, read_watched

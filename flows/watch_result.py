@@ -6,8 +6,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 from pydantic import JsonValue
 
-from storage.corpus_looks import CorpusLook, SeenSource
 from storage.document_changes import KINDS
+from storage.look_record import CorpusLook, SeenSource
 from tasks.compare_documents import ChangeReport
 
 SERVER_ANNOUNCED = (

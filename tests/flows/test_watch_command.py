@@ -30,7 +30,8 @@ def test_the_command_tells_people_and_programs_what_changed(
     watched.edit(lambda records: [*records[1:], {"id": "new", "text": "a new document"}, {}])
     done = memdec("watch", *options, env=prefect_environment)
     assert done.returncode == 0, done.stderr
-    assert "1 added, 0 edited, 1 removed, 0 renamed, 39 unchanged" in done.stdout
+    counts = "1 documents added, 0 edited, 1 removed, 0 renamed, 39 unchanged"
+    assert done.stdout.startswith(f"Since the last look: {counts} (")
     assert "`memdec.corpus.updated` is announced" in done.stdout
     assert "base perplexity new" in done.stdout
 

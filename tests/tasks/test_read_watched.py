@@ -9,9 +9,10 @@ import pytest
 
 from memdec_core.corpus_config import CorpusConfig
 from storage.artifact_store import Store
-from storage.corpus_looks import CorpusLook, write_seen
+from storage.corpus_looks import write_seen
 from storage.document_sources import Source
 from storage.document_table import distinct_documents, parse_table
+from storage.look_record import CorpusLook
 from tasks import read_watched
 from tasks.corpus_identity import reading_identity
 from tasks.read_watched import ReadSources, read_watched_sources

@@ -69,7 +69,7 @@ def crash(client: SyncPrefectClient, run: UUID) -> None:
 def test_a_run_that_crashes_is_restarted_then_given_up_and_reported(
     client: SyncPrefectClient, messages: list[dict[str, str]]
 ) -> None:
-    wanted = crash_automations(pause=timedelta(seconds=1))
+    wanted = crash_automations(pause=timedelta(seconds=10))
     notices = wanted_automations(client, "custom-webhook/team")[len(wanted) :]
     list(set_automations(client, [*wanted, *notices]))
 

@@ -69,7 +69,7 @@ def test_an_update_builds_its_pipeline_and_a_machine_that_fails_is_survived(
     monkeypatch.chdir(pipelines.parent)
     deploy_command.deploy([pipelines], pool="killed", threads=1, as_json=True)
     # heartbeats come every 30 seconds at the most; no worker is left to report the death twice
-    quick = crash_automations(silence=timedelta(seconds=33), pause=timedelta(seconds=1))
+    quick = crash_automations(silence=timedelta(seconds=33), pause=timedelta(seconds=10))
     list(set_automations(client, quick))
     for _ in range(2):
         emit_event("memdec.corpus.updated", resource={"prefect.resource.id": "memdec.pipeline.law"})

@@ -180,11 +180,14 @@ def serving(operation: Operation) -> Iterator[Served]:
         yield Served(found[1])
 
 
-def append(documents: Path, more: Path) -> None:
-    write_documents(more, 30, seed=3)
-    with documents.open("a") as file:
-        file.write(more.read_text())
-    more.unlink()
+def append(documents: Path, scratch: Path) -> None:
+    """Thirty more documents of the same kind."""
+    write_documents(scratch, 110, seed=1)
+    before = documents.read_text().splitlines()
+    lines = scratch.read_text().splitlines()
+    assert lines[: len(before)] == before
+    documents.write_text("".join(f"{line}\n" for line in lines))
+    scratch.unlink()
 
 
 def poison(documents: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -149,31 +150,39 @@ def test_documents_that_are_as_the_newest_run_found_them_are_not_announced(
     assert len(events_of(watched)) == 1
 
 
+def with_quiet(watched: WatchedPipeline, seconds: float) -> WatchedPipeline:
+    watch = watched.config.watch.model_copy(update={"quiet_seconds": seconds})
+    return watched._replace(config=watched.config.model_copy(update={"watch": watch}))
+
+
 def test_a_burst_is_one_announcement_and_endless_writing_none(watched: WatchedPipeline) -> None:
-    watch = watched.config.watch.model_copy(update={"quiet_seconds": 0.5})
-    watched = watched._replace(config=watched.config.model_copy(update={"watch": watch}))
     look(watched)
-    stop = threading.Event()
 
-    def write(count: int) -> None:
-        for number in range(count):
-            if stop.wait(0.1):
-                return
-            watched.edit(lambda rows, n=number: [*rows, {"id": f"n{n}", "text": f"new {n} text"}])
+    def write_ten() -> None:
+        for number in range(10):
+            time.sleep(0.05)
+            new = {"id": f"n{number}", "text": f"the new text {number}"}
+            watched.edit(lambda records, new=new: [*records, new])
 
-    writer = threading.Thread(target=write, args=(10,))
+    writer = threading.Thread(target=write_ten)
     watched.edit(edit_first)
     writer.start()
-    result = look(watched).result()
+    result = look(with_quiet(watched, 2.0)).result()
     writer.join()
     assert (result["documents"]["added"], result["documents"]["edited"]) == (10, 1)
     before = last_look(watched.store, watched.config.name)
-    endless = threading.Thread(target=write, args=(10**6,))
+    stop = threading.Event()
+
+    def write_on() -> None:
+        while not stop.wait(0.01):
+            watched.documents.touch()
+
+    writer = threading.Thread(target=write_on)
     watched.edit(lambda records: records[1:])
-    endless.start()
-    state = look(watched)
+    writer.start()
+    state = look(with_quiet(watched, 0.4))
     stop.set()
-    endless.join()
+    writer.join()
     assert state.name == "Unchanged"
     assert "keep changing" in str(state.message)
     assert last_look(watched.store, watched.config.name) == before

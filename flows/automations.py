@@ -32,6 +32,7 @@ _UNTIL_LAST_START, _AT_LAST_START = ["[1-3]"], ["[4-9]", "[1-9][0-9]*"]
 _ENDED = ("Completed", "Failed", "TimedOut", "Cancelled", "Crashed")
 _WAITING = ("Scheduled", "AwaitingRetry", "AwaitingConcurrencySlot")
 _TAKEN = ("Pending", "Submitting")
+_ALIVE = ("Running", "heartbeat")  # a run may die before its first heartbeat
 _OF_MEMDEC = ResourceSpecification(
     {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{TAG}"}
 )
@@ -56,8 +57,8 @@ def crash_automations(
             HEARTBEATS_STOPPED,
             _unless(
                 silence,
-                after=("heartbeat",),
-                expect=("heartbeat", "Cancelling", *_WAITING, *_ENDED),
+                after=_ALIVE,
+                expect=(*_ALIVE, "Cancelling", *_WAITING, *_ENDED),
             ),
             StateType.CRASHED,
             f"No heartbeat for {silence.total_seconds():.0f} seconds: the run's process or its "

@@ -14,7 +14,7 @@ from tests.command_line import ROOT
 from tests.tiny_pipeline import write_tiny_pipeline
 
 Found = TypeVar("Found")
-PATIENCE = 300.0
+PATIENCE = 400.0
 
 
 def write_deployed_pipelines(folder: Path) -> Path:

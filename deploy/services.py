@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 _START_SECONDS = 180.0
 _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.5
+_RESTART_SECONDS = 2.0
 
 
 class ServiceFailed(RuntimeError):
@@ -134,6 +135,7 @@ class Services:
                 for service in self._running:
                     if service.is_dead():
                         say(f"{service.name} has died and is started again")
+                        time.sleep(_RESTART_SECONDS)
                         service.start(self._log(service))
         except (KeyboardInterrupt, _Ended):
             say("ending")
@@ -175,8 +177,10 @@ def postgresql_programs() -> Path | None:
     return max((path.parent for path in folders), key=lambda p: int(p.parent.name), default=None)
 
 
-def postgresql(state: Path, port: int, environment: Mapping[str, str]) -> tuple[Service, str]:
-    """PostgreSQL with a cluster of its own, and the URL that Prefect's server reaches it by.
+def postgresql(
+    state: Path, port: int, environment: Mapping[str, str]
+) -> tuple[Service, dict[str, str]]:
+    """PostgreSQL with a cluster of its own, and the variables by which Prefect's server reaches it.
 
     The password is made once and lies in a file that only its owner reads.
     """
@@ -202,7 +206,14 @@ def postgresql(state: Path, port: int, environment: Mapping[str, str]) -> tuple[
         )  # fmt: skip
         if made.returncode:
             raise ServiceFailed(f"PostgreSQL's cluster cannot be made in {data}: {made.stderr}")
-    url = f"postgresql+asyncpg://prefect:{password.read_text()}@127.0.0.1:{port}/postgres"
+    variables = {
+        "PREFECT_SERVER_DATABASE_DRIVER": "postgresql+asyncpg",
+        "PREFECT_SERVER_DATABASE_HOST": "127.0.0.1",
+        "PREFECT_SERVER_DATABASE_PORT": str(port),
+        "PREFECT_SERVER_DATABASE_NAME": "postgres",
+        "PREFECT_SERVER_DATABASE_USER": "prefect",
+        "PREFECT_SERVER_DATABASE_PASSWORD": password.read_text(),
+    }
     where = ["-h", "127.0.0.1", "-p", str(port)]
     ready = [str(programs / "pg_isready"), "--quiet", *where]
     service = Service(
@@ -212,7 +223,7 @@ def postgresql(state: Path, port: int, environment: Mapping[str, str]) -> tuple[
         lambda: subprocess.run(ready, check=False).returncode == 0,
         signal.SIGINT,  # as SIGTERM, but does not wait for connections that others leave open
     )
-    return service, url
+    return service, variables
 
 
 def prefect(name: str, arguments: list[str], environment: Mapping[str, str], *urls: str) -> Service:
@@ -264,13 +275,14 @@ def main(  # noqa: PLR0913 - each is an option of the command
     }  # fmt: skip
     services = []
     try:
-        server_environment = dict(environment)
+        variables: dict[str, str] = {}  # the server's alone, no run sees the password
         if database == "postgresql":
-            first, url = postgresql(state, database_port, environment)
-            server_environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = url
+            first, variables = postgresql(state, database_port, environment)
             services.append(first)
         api = environment["PREFECT_API_URL"]
-        services.append(prefect("server", ["server", "start"], server_environment, f"{api}/health"))
+        services.append(
+            prefect("server", ["server", "start"], environment | variables, f"{api}/health")
+        )
         start = ["worker", "start", "--type", "process", "--with-healthcheck", "--pool", pool]
         alive = (f"http://127.0.0.1:{worker_port}/health", f"{api}/work_pools/{pool}")
         services.append(prefect("worker", start, environment, *alive))

@@ -83,14 +83,9 @@ def _register(
 ) -> Deployed:
     from prefect.client.orchestration import get_client
 
-    from flows.deployment_registry import (
-        ensure_work_pool,
-        register,
-        remove_others,
-        require_server,
-        set_automations,
-        wanted_automations,
-    )
+    from flows.automation_registry import set_automations, wanted_automations
+    from flows.deployment_registry import ensure_work_pool, register, remove_others
+    from flows.prefect_server import require_server
 
     require_server()
     with get_client(sync_client=True) as client:

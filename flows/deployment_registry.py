@@ -1,23 +1,19 @@
-"""Puts deployments, their work pool and the automations on a Prefect server, and takes them off."""
+"""Puts deployments and their work pool on a Prefect server, and takes deployments off."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from typing import Literal, TypedDict
 
-from prefect.automations import AutomationCore
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
-from prefect.client.schemas.objects import BlockDocument
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectNotFound
-from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 from prefect.workers.process import ProcessWorker
 
-from flows.automations import crash_automations, notice_automations
 from flows.deployments import TAG
-from memdec_core.errors import UserError
+from flows.prefect_server import ui_url
 
 _PAGE = 100
 
@@ -33,28 +29,6 @@ class Registered(TypedDict):
     action: Literal["created", "updated", "kept", "deleted"]
     starts: list[str]
     url: str
-
-
-def require_server() -> None:
-    """Refuses to go on without a server that stays: a temporary one forgets what is registered.
-
-    Raises:
-        UserError: PREFECT_API_URL is not set, or nothing answers there.
-    """
-    url = PREFECT_API_URL.value()
-    if not url:
-        raise UserError(
-            "PREFECT_API_URL is not set: deployments are registered with a running Prefect server; "
-            "start one with `prefect server start` and "
-            "set PREFECT_API_URL=http://127.0.0.1:4200/api, or run `memdec serve-flows`"
-        )
-    with get_client(sync_client=True) as client:
-        error = client.api_healthcheck()
-    if error is not None:
-        raise UserError(
-            f"PREFECT_API_URL={url}: no Prefect server answers there "
-            f"({error or type(error).__name__}); start it, or correct the variable"
-        )
 
 
 def ensure_work_pool(client: SyncPrefectClient, name: str) -> bool:
@@ -131,64 +105,3 @@ def _deployments_of_memdec(client: SyncPrefectClient) -> list[DeploymentResponse
             break
         found += page
     return found
-
-
-def set_automations(
-    client: SyncPrefectClient, wanted: Sequence[AutomationCore]
-) -> Iterator[Registered]:
-    """Creates automations by name, or makes the existing ones equal to them.
-
-    An equal one is left alone: an update forgets which runs it is waiting for.
-    """
-    for automation in wanted:
-        known = client.read_automations_by_name(automation.name)
-        action: Literal["created", "updated", "kept"] = "kept"
-        if not known:
-            made = client.create_automation(automation)
-            action = "created"
-        else:
-            made = known[0].id
-            if AutomationCore.model_validate(known[0].model_dump()) != automation:
-                client.update_automation(made, automation)
-                action = "updated"
-        url = f"{ui_url()}/automations/automation/{made}"
-        yield Registered(name=automation.name, action=action, starts=[], url=url)
-
-
-def wanted_automations(client: SyncPrefectClient, notify: str | None) -> list[AutomationCore]:
-    """What the server shall do by itself.
-
-    Args:
-        client: Of the server.
-        notify: The block for messages as `TYPE/NAME`, such as `slack-webhook/team`; none if unset.
-
-    Raises:
-        UserError: There is no such block, or it sends no messages.
-    """
-    automations = crash_automations()
-    if notify is not None:
-        automations += notice_automations(_notification_block(client, notify).id, ui_url())
-    return automations
-
-
-def _notification_block(client: SyncPrefectClient, slug: str) -> BlockDocument:
-    kind, _, name = slug.partition("/")
-    try:
-        block = client.read_block_document_by_name(name, kind)
-    except ObjectNotFound:
-        raise UserError(
-            f"--notify {slug}: the server has no such block; `prefect block ls` lists them as "
-            "TYPE/NAME, and the UI makes one under Blocks"
-        ) from None
-    schema = block.block_schema
-    if schema is None or "notify" not in schema.capabilities:
-        raise UserError(
-            f"--notify {slug}: a block of type {kind} sends no notifications; take one such as "
-            "slack-webhook or custom-webhook"
-        )
-    return block
-
-
-def ui_url() -> str:
-    """Where the server's UI is, as seen from here."""
-    return str(PREFECT_UI_URL.value() or "").rstrip("/")

@@ -1,9 +1,10 @@
-"""The temporary Prefect server of a command that has no other."""
+"""The Prefect server that a command reports to: a temporary one, or one that stays."""
 
 from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 
 from flows.console import screen
+from memdec_core.errors import UserError
 from tasks.blocked_interrupt import blocked_interrupt
 
 
@@ -18,3 +19,30 @@ def start_temporary_server() -> None:
     screen.print("starting a temporary Prefect server, which may take some seconds", style="dim")
     with blocked_interrupt(), get_client(sync_client=True):
         pass
+
+
+def require_server() -> None:
+    """Refuses to go on without a server that stays: a temporary one forgets what is registered.
+
+    Raises:
+        UserError: PREFECT_API_URL is not set, or nothing answers there.
+    """
+    url = PREFECT_API_URL.value()
+    if not url:
+        raise UserError(
+            "PREFECT_API_URL is not set: deployments are registered with a running Prefect server; "
+            "start one with `prefect server start` and "
+            "set PREFECT_API_URL=http://127.0.0.1:4200/api, or run `memdec serve-flows`"
+        )
+    with get_client(sync_client=True) as client:
+        error = client.api_healthcheck()
+    if error is not None:
+        raise UserError(
+            f"PREFECT_API_URL={url}: no Prefect server answers there "
+            f"({error or type(error).__name__}); start it, or correct the variable"
+        )
+
+
+def ui_url() -> str:
+    """Where the server's UI is, as seen from here."""
+    return str(PREFECT_UI_URL.value() or "").rstrip("/")

@@ -12,8 +12,8 @@ HERE = "{{ project.stdout }}"
 
 _HEAD = """\
 # Written by `memdec deploy --write`; change the pipelines and write it again.
-# From the project's folder: prefect work-pool create --type process {pool}
-#                            prefect --no-prompt deploy --all --prefect-file {path}
+# In the project's folder: prefect work-pool create --type process {pool}
+#                           prefect --no-prompt deploy --all --prefect-file {name}
 """
 _STEPS = {
     "build": [
@@ -30,7 +30,7 @@ def write_prefect_yaml(path: Path, deployments: Sequence[RunnerDeployment]) -> N
         path: The file, which is replaced.
         deployments: At least one, whose paths start with `HERE`.
     """
-    head = _HEAD.format(pool=deployments[0].work_pool_name, path=path)
+    head = _HEAD.format(pool=deployments[0].work_pool_name, name=f"deploy/{path.name}")
     configs: dict[str, Any] = {}
     content = {"name": "memdec"} | _STEPS
     content["deployments"] = [_entry(deployment, configs) for deployment in deployments]

@@ -61,7 +61,9 @@ def _serve(deployments: Sequence["RunnerDeployment"], notify: str | None, limit:
     from prefect import serve
     from prefect.client.orchestration import get_client
 
-    from flows.deployment_registry import require_server, set_automations, wanted_automations
+    from flows.automation_registry import set_automations, wanted_automations
+    from flows.prefect_server import require_server
+    from flows.served_runs import schedule_unfinished_again
 
     require_server()
     with get_client(sync_client=True) as client:
@@ -72,3 +74,5 @@ def _serve(deployments: Sequence["RunnerDeployment"], notify: str | None, limit:
     os.environ.update(RUN_ENVIRONMENT)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which asyncio ends in order
     serve(*deployments, limit=limit, print_starting_message=False)
+    for run in schedule_unfinished_again(deployments):
+        output.print(f"{run} goes on at the next start", markup=False, soft_wrap=True)

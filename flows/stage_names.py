@@ -1,8 +1,8 @@
 """The stages, and the versions of what they leave."""
 
-from tasks.stage_kinds import AnyStage, ComparedStage, StageName
+from tasks.stage_kinds import AnyStage, StageName
 
-__all__ = ["FORMAT_VERSIONS", "AnyStage", "ComparedStage", "StageName"]
+__all__ = ["FORMAT_VERSIONS", "AnyStage", "StageName"]
 
 FORMAT_VERSIONS: dict[AnyStage, int] = {
     "corpus": 2,

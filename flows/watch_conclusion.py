@@ -17,8 +17,9 @@ from flows.watch_result import (
 )
 from memdec_core.corpus_config import CorpusConfig
 from storage.artifact_store import Store
-from storage.corpus_looks import CorpusLook, SeenSource, record_look, write_seen
+from storage.corpus_looks import record_look, write_seen
 from storage.fingerprint import fingerprint
+from storage.look_record import CorpusLook, SeenSource
 from tasks.announce_update import announce_update, someone_listens
 from tasks.announcement import is_due
 from tasks.changes_page import changes_sentence, publish_changes
@@ -67,7 +68,7 @@ class Conclusion:
         if report is None or report.is_empty:
             self._record(look)
             message = f"Not one document of {job.pipeline} changed; {self._reading()}."
-            return unchanged(job.pipeline, look.kept, message)
+            return unchanged(job.pipeline, look, message)
         told = due and someone_listens()
         outcome = IS_BUILT if not due else SERVER_ANNOUNCED if told else NOBODY_LISTENS
         publish_changes(job.pipeline, report, self._seen, outcome)

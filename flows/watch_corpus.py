@@ -13,7 +13,8 @@ from flows.watch_result import WatchResult, unchanged
 from memdec_core.corpus_config import CorpusConfig
 from memdec_core.errors import UserError
 from storage.artifact_store import Store
-from storage.corpus_looks import CorpusLook, last_look
+from storage.corpus_looks import last_look
+from storage.look_record import CorpusLook
 from tasks.announcement import is_due
 from tasks.built_corpus import newest_built_corpus
 from tasks.read_watched import ReadSources, read_watched
@@ -45,14 +46,14 @@ def watch_corpus(config: PipelineConfig, settings: RunSettings) -> State[WatchRe
     is_known = last is not None and _is_known(last, listing, config.corpus)
     if last is not None and is_known and not is_due(last.same_documents, built, last.announced):
         message = f"Nothing changed in the documents of {config.name} since {last.when}."
-        return unchanged(config.name, last.kept, message)
+        return unchanged(config.name, last, message)
     with tempfile.TemporaryDirectory(prefix="memdec-watch-") as folder:
         job = WatchJob(config.name, config.corpus, listing, last, built, Path(folder))
         quiet_seconds = 0.0 if is_known else config.watch.quiet_seconds
         found = _read_when_quiet(job, quiet_seconds, settings)
         if found is None:
             message = f"The documents of {config.name} keep changing; the next look goes on."
-            return unchanged(config.name, last.kept if last is not None else 0, message)
+            return unchanged(config.name, last, message)
         return Conclusion(store, *found, settings).draw()
 
 

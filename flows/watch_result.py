@@ -6,12 +6,12 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 from pydantic import JsonValue
 
-from storage.corpus_looks import SeenSource
 from storage.document_changes import KINDS
+from storage.look_record import CorpusLook, SeenSource
 from tasks.compare_documents import ChangeReport
 
 SERVER_ANNOUNCED = (
-    "`memdec.corpus.updated` was announced: the automation that listens to it starts the flow "
+    "`memdec.corpus.updated` is announced: the automation that listens to it starts the flow "
     "build-memory. Until a run was built from these documents they are announced once a day."
 )
 NOBODY_LISTENS = (
@@ -32,15 +32,17 @@ class WatchResult(TypedDict):
     drift: dict[str, JsonValue]
 
 
-def unchanged(pipeline: str, kept: int, message: str) -> State[WatchResult]:
+def unchanged(pipeline: str, look: CorpusLook | None, message: str) -> State[WatchResult]:
     """The end of a look that found nothing new.
 
     Args:
         pipeline: Its name.
-        kept: Documents of the corpus.
+        look: What is known of the documents, if anything.
         message: Why.
     """
-    documents = dict.fromkeys([*KINDS, "unchanged", "rejected"], 0) | {"unchanged": kept}
+    documents = dict.fromkeys([*KINDS, "unchanged", "rejected"], 0)
+    if look is not None:
+        documents |= {"unchanged": look.kept, "rejected": rejected(look.sources)}
     result = WatchResult(
         pipeline=pipeline,
         changed=False,

@@ -5,15 +5,21 @@ import base64
 from prefect.artifacts import create_markdown_artifact
 from pydantic import JsonValue
 
-from storage.corpus_looks import SeenSource
 from storage.document_changes import KINDS
-from tasks.compare_documents import EXAMPLES, ChangeReport
+from storage.look_record import SeenSource
+from tasks.compare_documents import EXAMPLES, ChangeReport, Earlier
 from tasks.drift_figures import SAMPLE_TOKENS, Drift
 from tasks.read_watched import ReadSources
 
 _MOST_CHARACTERS = 120
 """Of an id or a reason on the page."""
 
+_SAID = (*KINDS, "unchanged")
+_SINCE: dict[Earlier, str] = {
+    "the last look": "Since the last look",
+    "the newest run": "Since the newest run",
+    "nothing": "The pipeline has never run",
+}
 _LARGEST_PICTURE_BYTES = 120_000
 _MOST_REJECTING = 10
 """Sources whose rejects are named."""
@@ -39,7 +45,7 @@ def changes_page(pipeline: str, report: ChangeReport, seen: ReadSources, outcome
     """The page as Markdown, less than 200 KB."""
     lines = [
         f"# Changed documents of {pipeline}",
-        f"{changes_sentence(report)} Compared with {report.earlier}; {_reading(seen)}.",
+        f"{changes_sentence(report)} {_reading(seen)}.",
         "",
         "## What happens next",
         "",
@@ -62,16 +68,15 @@ def changes_page(pipeline: str, report: ChangeReport, seen: ReadSources, outcome
 
 
 def changes_sentence(report: ChangeReport) -> str:
-    """One sentence: how many documents changed, and how."""
-    said = [f"{report.counts[kind].documents:,} {kind}" for kind in KINDS]
+    """One sentence: how many documents changed, how, and since when."""
+    added, *others = (f"{report.counts[kind].documents:,} {kind}" for kind in _SAID)
+    said = ", ".join([added.replace(" ", " documents "), *others])
     tokens = "" if report.drift is None else f" ({report.drift.tokens:,} tokens of new text)"
-    return (
-        f"Documents: {', '.join(said)}, {report.counts['unchanged'].documents:,} unchanged{tokens}."
-    )
+    return f"{_SINCE[report.earlier]}: {said}{tokens}."
 
 
 def _reading(seen: ReadSources) -> str:
-    return f"{len(seen.read):,} of {len(seen.sources):,} sources were read"
+    return f"Sources read to find out: {len(seen.read):,} of {len(seen.sources):,}"
 
 
 def _rejects(sources: tuple[SeenSource, ...]) -> list[str]:
@@ -81,7 +86,7 @@ def _rejects(sources: tuple[SeenSource, ...]) -> list[str]:
         return []
     total = sum(source.rejected for source in rejecting)
     return [
-        f"{total:,} records are no documents and were left out; the first of each source:",
+        f"Records left out since they are no documents: {total:,}; the first of each source:",
         "",
         *[
             f"- {source.rejected:,}: {_code(source.first_reject or '')}"

@@ -6,10 +6,11 @@ from prefect import task
 
 from memdec_core.corpus_config import CorpusConfig
 from storage.artifact_store import Store
-from storage.corpus_looks import CorpusLook, SeenSource, read_seen
+from storage.corpus_looks import read_seen
 from storage.document_readers import read_documents
 from storage.document_records import Document, Fields, Reject
 from storage.document_table import DocumentRows, carry_over, in_source_order, write_table
+from storage.look_record import CorpusLook, SeenSource
 from storage.source_digests import source_digest
 from tasks.corpus_identity import reading_identity, source_errors, split_of, split_shares
 from tasks.progress import stage_progress

@@ -2,12 +2,12 @@
 
 import time
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage.artifact_ref import ArtifactRef
-from tasks.stage_kinds import ComparedStage, StageName
+from tasks.stage_kinds import AnyStage
 
 
 class StageTimeout(BaseModel):
@@ -15,7 +15,7 @@ class StageTimeout(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    stage: Literal[StageName, ComparedStage] = Field(description="The stage.")
+    stage: AnyStage = Field(description="The stage.")
     minutes: float = Field(
         gt=0,
         allow_inf_nan=False,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from memdec_core.corpus_config import CorpusConfig
-from storage.corpus_looks import CorpusLook
+from storage.look_record import CorpusLook
 from tasks.built_corpus import BuiltCorpus
 from tasks.watched_listing import Listing
 

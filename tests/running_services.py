@@ -110,7 +110,7 @@ class RunningServices:
 
 
 @contextmanager
-def running_services(database: Database) -> Iterator[RunningServices]:
+def running_services(database: Database, *options: str | Path) -> Iterator[RunningServices]:
     """The services on free ports, in a folder of their own that PostgreSQL's user may enter."""
     if database == "postgresql" and not list(Path("/usr/lib/postgresql").glob("*/bin/postgres")):
         pytest.skip("NOT TESTED: services on PostgreSQL (apt-get install postgresql)")
@@ -120,7 +120,7 @@ def running_services(database: Database) -> Iterator[RunningServices]:
     command = [
         sys.executable, "deploy/services.py", "--state", state, "--database", database,
         "--port", port, "--database-port", database_port, "--worker-port", worker_port,
-        "--pool", POOL,
+        "--pool", POOL, *options,
     ]  # fmt: skip
     with (state / "services.log").open("wb") as lines:
         script = subprocess.Popen(

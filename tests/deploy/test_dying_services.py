@@ -5,6 +5,7 @@
 
 import logging
 import os
+import time
 from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
@@ -29,7 +30,7 @@ STAGES = (
 )  # fmt: skip
 QUICK: dict[str, list[tuple[str, Victim]]] = {
     "postgresql": [
-        ("tokens", "server"), ("embeddings", "worker"), ("targets", "postgresql"),
+        ("tokens", "server"), ("embeddings", "postgresql"), ("targets", "worker"),
         ("memory", "flow"),
     ],
     "sqlite": [("embeddings", "server"), ("memory", "flow")],
@@ -56,6 +57,8 @@ class History:
         self.services = services
         self.store = store
         self.sealed: dict[Any, list[str]] = {}
+        self.killed: list[Victim] = []
+        self.fatal: set[Victim] = set()
         self._parameters = {
             "config": config.model_dump(mode="json", exclude_unset=True),
             "settings": RunSettings(store=store.url, workers=2, threads=1).model_dump(mode="json"),
@@ -64,10 +67,7 @@ class History:
 
     def kill(self, stage: str, victim: Victim) -> None:
         """Kills a service while a stage is built; a run that it takes along is followed by one."""
-        if self._has_ended():
-            self.run = self._start()
-        reached = comes_true(lambda: self._builds(stage) or self._has_sealed(stage), 200, 0.005)
-        assert reached, f"{stage} is not reached\n{self.services.log('worker')[-3000:]}"
+        self._reach(stage)
         middle = "in the middle of" if self._builds(stage) else "after"
         process = (
             self.services.flow_processes()[0] if victim == "flow" else self.services.process(victim)
@@ -78,21 +78,41 @@ class History:
         self.sealed |= attempts(self.store)
         assert verify(self.store).damaged == []
         self.services.wait_until_ready()
+        self.killed.append(victim)
         if victim == "flow":
             state = self.services.wait_until_ended(self.run).state
             assert state is not None
             assert state.is_crashed()
-            self.run = self._start()
 
     def finish(self) -> None:
         """Goes on until a run completes: the one that is at work, or the next."""
         state = self.services.wait_until_ended(self.run).state
         assert state is not None
         if not state.is_completed():
-            self.run = self._start()
+            self._follow()
             state = self.services.wait_until_ended(self.run).state
             assert state is not None
         assert state.is_completed(), state.message
+
+    def _reach(self, stage: str) -> None:
+        """Waits for a stage; a run that ends before it, for what was killed, is followed by one."""
+
+        def reached() -> bool:
+            return self._builds(stage) or self._has_sealed(stage)
+
+        deadline = time.monotonic() + 300
+        while not comes_true(reached, 3, pause=0.005):
+            assert time.monotonic() < deadline, self.services.log("worker")[-3000:]
+            if self._has_ended():
+                self._follow()
+
+    def _follow(self) -> None:
+        state = self.services.run(self.run).state
+        assert state is not None
+        assert self.killed, f"nothing was killed: {state.message}"
+        _logger.warning("the run ended: %s %s", state.name, state.message)
+        self.fatal.add(self.killed[-1])
+        self.run = self._start()
 
     def _has_sealed(self, stage: str) -> bool:
         return any(ref.stage == stage for ref in self.store.artifacts())
@@ -139,4 +159,4 @@ def test_nothing_sealed_is_lost_or_built_again_whatever_dies(
         assert verify(store).damaged == []
         assert checksums(store) == uninterrupted
         assert {ref: attempts(store)[ref] for ref in interrupted.sealed} == interrupted.sealed
-        assert not list((tmp_path / str(number) / "pins").glob("*"))
+        assert interrupted.fatal <= {"flow", "worker"}, "a run must outlive server and database"

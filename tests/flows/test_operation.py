@@ -24,13 +24,14 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import ArtifactSort
-from prefect.events.filters import EventFilter, EventNameFilter
+from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 
 from tests.command_line import ENTRY, ROOT, memdec_json
 from tests.tiny_pipeline import write_documents, write_tiny_pipeline
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 PATIENCE = 300.0
+NAME = "operated"
 T = TypeVar("T")
 
 
@@ -67,7 +68,7 @@ class Operation:
 
     def look(self) -> FlowRun:
         """Runs the watch, as its schedule would, to its end."""
-        deployment = self._client.read_deployment_by_name("watch-corpus/tiny")
+        deployment = self._client.read_deployment_by_name(f"watch-corpus/{NAME}")
         run = self._client.create_flow_run_from_deployment(deployment.id)
         return self.ended(run)
 
@@ -82,7 +83,7 @@ class Operation:
 
     def builds(self) -> list[FlowRun]:
         """The builds so far, oldest first."""
-        deployment = self._client.read_deployment_by_name("build-memory/tiny")
+        deployment = self._client.read_deployment_by_name(f"build-memory/{NAME}")
         runs = self._client.read_flow_runs()
         ours = [run for run in runs if run.deployment_id == deployment.id]
         return sorted(ours, key=lambda run: run.created or 0)
@@ -92,16 +93,19 @@ class Operation:
         return self.ended(wait_for("build", lambda: (self.builds()[before:] or [None])[0]))
 
     def stages(self, run: FlowRun) -> dict[str, str]:
-        """What became of the stages of a build, by the names of their runs."""
+        """What became of the stages of a build, by their sentences."""
         tasks = self._client.read_task_runs(
             flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
         )
-        return {task.name: task.state_name or "" for task in tasks}
+        return {task.name.split(" (")[0]: task.state_name or "" for task in tasks}
 
     def updates(self) -> int:
         """How often the corpus was announced as changed."""
-        name = EventNameFilter(name=["memdec.corpus.updated"])
-        return len(self._client.read_events(EventFilter(event=name)).events)
+        wanted = EventFilter(
+            event=EventNameFilter(name=["memdec.corpus.updated"]),
+            resource=EventResourceFilter(id=[f"memdec.pipeline.{NAME}"]),
+        )
+        return len(self._client.read_events(wanted, limit=50).events)
 
     def page(self, key: str) -> str:
         """The newest version of a page."""
@@ -120,6 +124,7 @@ class Operation:
 def operation(tmp_path: Path, prefect_environment: Mapping[str, str]) -> Iterator[Operation]:
     pipeline = write_tiny_pipeline(tmp_path / "pipeline")
     config = yaml.safe_load(pipeline.read_text())
+    config["name"] = NAME
     config["watch"] = {"quiet_seconds": 0}
     # enough training to learn the order of words, which a poisoned corpus loses
     config["training"] |= {"epochs": 15, "learning_rate": 0.01}
@@ -143,7 +148,7 @@ class Served:
 
     def fingerprint(self) -> str:
         """Which models answer."""
-        answer = self._client.completions.create(model="tiny", prompt="the court", max_tokens=3)
+        answer = self._client.completions.create(model=NAME, prompt="the court", max_tokens=3)
         assert answer.choices[0].text
         return str(answer.system_fingerprint)
 
@@ -212,9 +217,9 @@ def test_a_changed_corpus_is_built_judged_and_served_and_a_poisoned_one_is_not(
         second = operation.next_build(before=1)
         assert second.state_name == "Promoted", second.state
         stages = operation.stages(second)
-        assert stages["Prepare the base model of tiny"] == "Cached"
+        assert stages["Prepare the base model of operated"] == "Cached"
         assert stages["Read the documents for the base model"] == "Cached"
-        assert stages["Train the memory of tiny"] == "Completed"
+        assert stages["Train the memory of operated"] == "Completed"
         after = served.other_than(before)
 
         poison(operation.documents)
@@ -224,10 +229,10 @@ def test_a_changed_corpus_is_built_judged_and_served_and_a_poisoned_one_is_not(
         assert third.state is not None
         why = "perplexity on the test text that production was built with, ratio to production"
         assert why in str(third.state.message)
-        assert why in operation.page("tiny-promotion-gate")
-        assert "kept back" in operation.page("tiny-release")
+        assert why in operation.page(f"{NAME}-promotion-gate")
+        assert "kept back" in operation.page(f"{NAME}-release")
         assert served.fingerprint() == after
     decisions = operation.decisions()
     assert [each["action"] for each in decisions] == ["promoted", "promoted", "kept_back"]
     assert [each["in_production"] for each in decisions] == [False, True, False]
-    assert "Build the memory of tiny" in decisions[2]["who"]
+    assert "Build the memory of operated" in decisions[2]["who"]

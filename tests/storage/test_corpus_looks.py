@@ -8,8 +8,6 @@ import pytest
 from storage.artifact_store import Store
 from storage.corpus_looks import (
     KEPT_LOOKS,
-    CorpusLook,
-    SeenSource,
     last_look,
     orphaned_tables,
     read_seen,
@@ -17,6 +15,7 @@ from storage.corpus_looks import (
     write_seen,
 )
 from storage.document_table import DocumentRows, write_table
+from storage.look_record import CorpusLook, SeenSource
 from storage.store_errors import DamagedArtifact, UnsafeName
 
 FOREVER = 1e12

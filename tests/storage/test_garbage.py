@@ -8,10 +8,11 @@ import pytest
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.claims import claim
-from storage.corpus_looks import CorpusLook, record_look, write_seen
+from storage.corpus_looks import record_look, write_seen
 from storage.document_table import DocumentRows, write_table
 from storage.garbage import collect_garbage
 from storage.holdings import Holding
+from storage.look_record import CorpusLook
 from storage.pins import pin
 from storage.refs import record_run
 from storage.store_errors import DamagedArtifact

@@ -2,8 +2,8 @@
 
 import pytest
 
-from storage.corpus_looks import SeenSource
 from storage.document_changes import ChangeKind, DocumentCount
+from storage.look_record import SeenSource
 from tasks.changes_page import changes_page
 from tasks.compare_documents import EXAMPLES, ChangeReport
 from tasks.drift_figures import Drift
@@ -46,8 +46,8 @@ def test_the_page_says_what_changed_and_what_happens_next() -> None:
     page = changes_page("law", report_of(DRIFT), seen_with(0), "The build is started.")
     for part in (
         "# Changed documents of law",
-        "Documents: 3 added, 5,000 edited, 0 removed, 1 renamed, 7 unchanged (1,234 tokens",
-        "Compared with the last look; 1 of 50 sources were read.",
+        "Since the last look: 3 documents added, 5,000 edited, 0 removed, 1 renamed, 7 unchanged",
+        "(1,234 tokens of new text). Sources read to find out: 1 of 50.",
         "The build is started.",
         "| edited | 5,000 | 50,000 |",
         "| unigram KL of the new text against the training text, nats | 0.51 |",
@@ -61,7 +61,7 @@ def test_the_page_says_what_changed_and_what_happens_next() -> None:
     ):
         assert part in page, part
     assert "## Removed" not in page
-    assert "no documents" not in page
+    assert "left out" not in page
 
 
 @pytest.mark.parametrize("size", [100_000, 10**6])
@@ -75,5 +75,5 @@ def test_the_page_stays_small(size: int) -> None:
 def test_why_nothing_was_measured_and_what_was_rejected_is_said() -> None:
     page = changes_page("law", report_of(None, "It has never run."), seen_with(9), "")
     assert "It has never run." in page
-    assert "450 records are no documents and were left out" in page
+    assert "Records left out since they are no documents: 450;" in page
     assert page.count("- 9: `a record 2: malformed JSON: <b>`") == 10

@@ -9,7 +9,8 @@ import pytest
 
 from memdec_core.corpus_config import CorpusConfig
 from storage.artifact_store import Store
-from storage.corpus_looks import CorpusLook, write_seen
+from storage.corpus_looks import write_seen
+from storage.look_record import CorpusLook
 from tasks import compare_documents
 from tasks.built_corpus import newest_built_corpus
 from tasks.compare_documents import NEVER_RUN, NO_NEW_TEXT, ChangeReport, report_changes

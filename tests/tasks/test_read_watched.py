@@ -5,13 +5,15 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import datasets
 import pytest
 
 from memdec_core.corpus_config import CorpusConfig
 from storage.artifact_store import Store
-from storage.corpus_looks import CorpusLook, write_seen
+from storage.corpus_looks import write_seen
 from storage.document_sources import Source
 from storage.document_table import distinct_documents, parse_table
+from storage.look_record import CorpusLook
 from tasks import read_watched
 from tasks.corpus_identity import reading_identity
 from tasks.read_watched import ReadSources, read_watched_sources
@@ -143,3 +145,29 @@ def test_what_is_no_document_is_counted_and_ends_nothing(looks: Looks, corpus: P
     opened_again = looks.look()
     assert opened_again.read == ()
     assert {source.name: source for source in opened_again.sources} == seen
+
+
+def test_data_sets_and_packages_are_watched_like_files(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = datasets.Dataset.from_dict({"id": ["1", "2"], "text": ["one text", "two texts"]})
+    rows.save_to_disk(tmp_path / "saved")
+    package = tmp_path / "documented_package"
+    package.mkdir()
+    (package / "__init__.py").write_text(f'"""{"Documentation of it. " * 20}"""')
+    monkeypatch.syspath_prepend(tmp_path)
+    looks = Looks(tmp_path, store, tmp_path)
+    entries = (f"datasets:{tmp_path / 'saved'}", "docstrings:documented_package")
+    looks.config = CorpusConfig(documents=entries)
+    assert looks.look().read == ("datasets:saved", "docstrings:documented_package")
+    before = looks.texts()
+    assert {doc_id for doc_id, _ in before} == {
+        "1",
+        "2",
+        "docstrings/documented_package/__init__.py",
+    }
+    assert looks.look().digested == (), "reading a data set leaves its folder alone"
+    (package / "more.py").write_text(f'"""{"Documentation of more. " * 20}"""')
+    seen = looks.look()
+    assert seen.read == seen.digested == ("docstrings:documented_package",)
+    assert looks.texts() - before == {("docstrings/documented_package/more.py", 1)}

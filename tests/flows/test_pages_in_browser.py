@@ -17,13 +17,14 @@ from tests.flows.browser_pages import (
     broken_pictures,
     keep_screenshot,
     open_browser,
+    open_page,
     whole_page,
     widest_overflow,
 )
 from tests.tiny_run import TinyRun
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.slow
 LARGEST_PAGE = 200_000
@@ -70,10 +71,16 @@ def shown(
     return Shown(f"{api.removesuffix('/api')}/v2", result["flow_run_id"], by_key)
 
 
-@pytest.fixture
-def page(shown: Shown) -> Iterator["Page"]:
+@pytest.fixture(scope="module")
+def browser(shown: Shown) -> Iterator["Browser"]:
     pytest.importorskip("playwright", reason="NOT TESTED: the pages in the UI, without playwright")
     with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(browser: "Browser") -> Iterator["Page"]:
+    with open_page(browser) as opened:
         yield opened
 
 

@@ -12,7 +12,6 @@ from storage.artifact_store import Store
 from storage.garbage import collect_garbage
 from storage.refs import pipelines, read_history
 from storage.verification import verify
-from tasks.stage_page import REPORTS, how_done, plain_title, stage_page
 
 artifacts_app = typer.Typer(help="Inspect, compare, verify and collect artifacts.")
 
@@ -51,6 +50,13 @@ def list_artifacts(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> No
 @artifacts_app.command()
 def show(artifact: Id, store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
     """Show an artifact's manifest; of a report, the report."""
+    from tasks.stage_page import (  # with PyTorch, which takes seconds to import
+        REPORTS,
+        how_done,
+        plain_title,
+        stage_page,
+    )
+
     opened = Store.open_existing(store)
     ref = find_artifact(opened, artifact)
     manifest = opened.require(ref)

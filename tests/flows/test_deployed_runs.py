@@ -157,7 +157,7 @@ def test_flows_are_served_without_a_worker_until_ctrl_c(tiny_run: TinyRun, tmp_p
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
-        assert "build tiny goes on at the next start" in out
+        assert "Build the memory of tiny goes on at the next start" in out
         assert "Traceback" not in errors
         _, alive = psutil.wait_procs(flows, timeout=10)
         assert not alive

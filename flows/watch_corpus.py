@@ -23,7 +23,7 @@ from tasks.watch_job import WatchJob
 from tasks.watched_listing import Listing, QuietWait, list_corpus
 
 
-@flow(name="watch-corpus", flow_run_name="watch {config.name}", persist_result=False)
+@flow(name="watch-corpus", flow_run_name="Look for changes in {config.name}", persist_result=False)
 def watch_corpus(config: PipelineConfig, settings: RunSettings) -> State[WatchResult]:
     """Looks whether the documents of a pipeline's corpus changed, and announces it if so.
 

@@ -29,7 +29,7 @@ def someone_listens() -> bool:
 
 
 @task(
-    task_run_name="announce the new corpus of {pipeline}",
+    task_run_name="Announce the new corpus of {pipeline}",
     cache_policy=NO_CACHE,
     persist_result=False,
 )

@@ -133,7 +133,7 @@ def _texts(job: WatchJob, new: Documents) -> Iterator[tuple[bytes, str]]:
                         yield digest, record.text
 
 
-@task(task_run_name="compare the documents with those of {earlier}", **TASK_OPTIONS)
+@task(task_run_name="Compare the documents with those of {earlier}", **TASK_OPTIONS)
 def compare_documents(job: WatchJob, earlier: Earlier, settings: RunSettings) -> ChangeReport:
     """Finds what changed document by document, and how new text differs, in a worker process."""
     with stage_progress("comparing documents", shards=1, finished=0) as progress:

@@ -120,7 +120,7 @@ def _described(reject: Reject) -> str:
     return f"{where}: {reject.kind}: {reject.detail}"
 
 
-@task(task_run_name="read the documents that changed", **TASK_OPTIONS)
+@task(task_run_name="Read the documents that changed", **TASK_OPTIONS)
 def read_watched(job: WatchJob, settings: RunSettings) -> ReadSources:
     """Reads the sources that changed since the last look, in a worker process."""
     with stage_progress("reading documents", shards=1, finished=0) as progress:

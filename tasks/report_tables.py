@@ -32,6 +32,7 @@ MADE = {
     "alpha_router": "mean α {valid_alpha_mean} on valid",
     "latency": "base + memory takes {memory_ratio} times the base's time per token",
     "report": "{headline}",
+    "promotion_gate": "{why}",
 }
 RESULTS_NOTE = (
     "Perplexity per token with its confidence interval over resampled documents; the ratio is "

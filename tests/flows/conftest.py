@@ -29,6 +29,8 @@ def prefect_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ma
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
+        # as deploy/prefect.env recommends: one by one, task runs lock SQLite, and events get lost
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
     }
     command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
     log = tmp_path_factory.mktemp("server") / "log"

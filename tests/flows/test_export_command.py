@@ -22,6 +22,7 @@ from memdec_core.model_loading import load_tokenizer
 from storage.artifact_store import Store
 from storage.published_folder import FolderNotOurs
 from tasks import export_joint
+from tasks.evaluation_rows import evaluation_rows
 from tasks.open_router import open_router
 from tests.command_line import ROOT, memdec_json
 from tests.oracles_joint import joint_log_probs
@@ -141,7 +142,8 @@ def test_the_card_has_what_was_measured(exported: Path, tiny_run: TinyRun) -> No
     assert metadata["library_name"] == "transformers"
     assert metadata["license"] == ["apache-2.0", "cc-by-4.0"]
     assert metadata["language"] == "en"
-    shown = memdec_json("run", tiny_run.pipeline, "--store", tiny_run.store)["evaluation"]
+    evaluation = plan_pipeline(load_config(tiny_run.pipeline)).evaluation.ref
+    shown = evaluation_rows(Store.open_existing(str(tiny_run.store)), evaluation)
     base = next(row["base"] for row in shown if row["base"])
     for row in shown:
         if row["metric"] == "perplexity" and row["base"] in (base, None):

@@ -18,7 +18,7 @@ from tests.command_line import ENTRY, ROOT, memdec_json
 from tests.sealed_artifacts import checksums
 
 pytestmark = pytest.mark.slow
-KILLS = int(os.environ.get("MEMDEC_KILLS", "3"))
+KILLS = int(os.environ.get("MEMDEC_KILLS", "2"))
 
 
 def workers_of(process: psutil.Process) -> list[psutil.Process]:

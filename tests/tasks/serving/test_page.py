@@ -14,7 +14,7 @@ playwright_api = pytest.importorskip(
 )
 CHROMIUM = shutil.which("chromium")
 EXPECTED = ("responded with a status of 40", "responded with a status of 503")
-"""What the browser says of answers that tests ask for, and of a server that ends before the page."""
+"""What the browser says of answers that tests ask for, and of a server that ends before it."""
 
 
 @pytest.fixture(scope="module")

@@ -79,12 +79,19 @@ def known(client: SyncPrefectClient, pipelines: tuple[str, ...]) -> dict[str, di
     return found
 
 
+def forget_other_tests(client: SyncPrefectClient) -> None:
+    """Takes deployments and automations off the server that the session's tests share."""
+    for deployment in client.read_deployments():
+        client.delete_deployment(deployment.id)
+    for automation in client.read_automations():
+        if automation.name.startswith("memdec"):
+            client.delete_automation(automation.id)
+
+
 def test_pipelines_are_registered_and_again_and_removed(
     pipelines: Path, place: Path, client: SyncPrefectClient, deploy: Deploy
 ) -> None:
-    for automation in client.read_automations():  # that other tests left, with settings of theirs
-        if automation.name.startswith("memdec"):
-            client.delete_automation(automation.id)
+    forget_other_tests(client)
     first = deploy(pipelines, pool="test")
     assert set(actions(first["automations"]).values()) == {"created"}
     names = {f"{flow}/{pipeline}" for pipeline in ("law", "medicine") for flow in FLOWS}

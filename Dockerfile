@@ -23,13 +23,13 @@ RUN /opt/memdec/bin/pip install --constraint requirements.lock --no-deps .
 
 FROM ${PYTHON_IMAGE}
 RUN useradd --create-home --uid 10001 memdec \
-    && install --directory --owner=memdec /data /data/store /data/prefect /work
+    && install --directory --owner=memdec /data /data/store /data/prefect /srv/memdec
 COPY --from=build /opt/memdec /opt/memdec
 ENV PATH=/opt/memdec/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PREFECT_HOME=/data/prefect \
     MEMDEC_STORE=/data/store
-COPY deploy/pipelines /work/deploy/pipelines
-WORKDIR /work
+COPY deploy/pipelines /srv/memdec/deploy/pipelines
+WORKDIR /srv/memdec
 USER 10001
 CMD ["memdec", "--help"]

@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,18 @@ from tests.tiny_pipeline import write_tiny_pipeline
 @pytest.fixture(scope="session")
 def prefect_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
     """Environment of a process that reports to a real Prefect server, started for the session."""
+    with prefect_in(tmp_path_factory.mktemp("prefect")) as environment:
+        yield environment
+
+
+@contextmanager
+def prefect_in(folder: Path) -> Iterator[Mapping[str, str]]:
+    """A Prefect server on SQLite, and the environment of processes that report to it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     environment = os.environ | {
-        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
+        "PREFECT_HOME": str(folder / "home"),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
@@ -33,7 +41,7 @@ def prefect_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ma
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
     }
     command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
-    log = tmp_path_factory.mktemp("server") / "log"
+    log = folder / "log"
     with (
         log.open("wb") as lines,
         subprocess.Popen(

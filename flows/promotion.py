@@ -2,9 +2,9 @@
 
 from typing import TypedDict
 
-from prefect.events import emit_event
 from prefect.runtime import flow_run
 
+from flows.announced_decision import announce_decision
 from flows.pipeline_config import PipelineConfig
 from flows.plan import Plan, release_of
 from flows.planned_gate import plan_gate
@@ -21,11 +21,9 @@ from storage.production import (
 from tasks.build_corpus import build_corpus
 from tasks.build_tokens import build_tokens
 from tasks.judge_candidate import judge_candidate
-from tasks.release_page import publish_release
 from tasks.release_tokenizer import tokenizer_difference
 from tasks.score_model import score_model
 
-PROMOTED_EVENT = "memdec.memory.promoted"
 _TASKS = {"corpus": build_corpus, "tokens": build_tokens, "scores": score_model}
 
 
@@ -107,19 +105,3 @@ def _incomparable(store: Store, candidate: Release, production: Release) -> str:
         f"its tokenizer is not production's, so that their perplexities cannot be compared: {said} "
         "Look at its report and promote it by hand"
     )
-
-
-def announce_decision(store: Store, pipeline: str) -> None:
-    """Shows the newest decision in the UI, and tells whoever follows production of a new one."""
-    decisions = read_decisions(store, pipeline)
-    newest = decisions[-1]
-    publish_release(pipeline, decisions)
-    if newest.action != "kept_back":
-        emit_event(
-            PROMOTED_EVENT,
-            resource={
-                "prefect.resource.id": f"memdec.pipeline.{pipeline}",
-                "prefect.resource.name": pipeline,
-            },
-            payload={"memory": str(newest.release.memory), "why": newest.why, "who": newest.who},
-        )

@@ -28,7 +28,7 @@ EVERY = "MEMDEC_KILL_EVERY_STAGE"
 Victim = Literal["worker", "flow", "server", "postgresql", "cancelled"]
 STAGES = (
     "corpus", "base_model", "tokens", "embeddings", "index", "targets", "memory", "scores",
-    "evaluation", "report",
+    "evaluation", "report", "promotion_gate",
 )  # fmt: skip
 QUICK: dict[Database, list[tuple[str, Victim]]] = {
     "postgresql": [

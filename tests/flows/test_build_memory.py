@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.sorting import ArtifactSort
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.command_line import memdec, memdec_json
 
@@ -58,8 +62,20 @@ def check_explanation(explained: Mapping[str, Any], pipeline: Path) -> None:
     assert shown <= explained["explained"]["p_knn"] + 1e-9
 
 
+def releases_page(environment: Mapping[str, str]) -> str:
+    """What the UI shows of the pipeline's releases."""
+    wanted = ArtifactFilter(key=ArtifactFilterKey(any_=["tiny-release"]))
+    url = {PREFECT_API_URL: environment["PREFECT_API_URL"]}
+    with temporary_settings(url), get_client(sync_client=True) as client:
+        pages = client.read_artifacts(artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC)
+    return str(pages[0].data)
+
+
 def check_releases(
-    first: Mapping[str, Any], changed: Mapping[str, Any], *arguments: str | Path
+    first: Mapping[str, Any],
+    changed: Mapping[str, Any],
+    *arguments: str | Path,
+    env: Mapping[str, str],
 ) -> None:
     """The first build is in production, the second by hand only, and each can come back."""
     memories = [
@@ -76,11 +92,16 @@ def check_releases(
 
     assert changed["promotion"]["promoted"] is False, "a smaller share of KL is worse here"
     assert in_production() == memories[0]
-    memdec_json("promote", *arguments, "--why", "to try it")
+    memdec_json("promote", *arguments, "--why", "to try it", env=env)
     assert in_production() == memories[1]
-    memdec_json("rollback", *arguments)
+    assert f"In production: `{memories[1]}`" in releases_page(env)
+    memdec_json("rollback", *arguments, env=env)
     assert in_production() == memories[0]
-    memdec_json("promote", *arguments)
+    assert f"In production: `{memories[0]}`" in releases_page(env)
+    nobody = {**env, "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    promoted = memdec("promote", *arguments, env=nobody)
+    assert promoted.returncode == 0
+    assert "no Prefect server answers there" in promoted.stderr
     rows = memdec_json("history", *arguments)["decisions"]
     actions = [row["action"] for row in rows]
     assert actions == ["promoted", "kept_back", "promoted", "rolled_back", "promoted"]
@@ -121,7 +142,7 @@ def test_a_pipeline_is_built_reused_changed_and_used(
     assert to_build[1]["why"] == "other model"
     changed = memdec_json("run", tiny_pipeline, *store, *change, env=prefect_environment)
     assert built(changed) == [*AFTER_TRAINING, "promotion_gate"]
-    check_releases(first, changed, tiny_pipeline, *store)
+    check_releases(first, changed, tiny_pipeline, *store, env=prefect_environment)
 
     both = memdec_json(
         "generate", tiny_pipeline, *store, "--prompt", "the court", "--temperature", "1",

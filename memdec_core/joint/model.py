@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers.cache_utils import Cache
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from memdec_core.alpha_router import AlphaRouter
@@ -20,7 +21,7 @@ from memdec_core.joint.generation import JointGenerationMixin
 from memdec_core.joint.masks import PartMasks, masks_of_part
 from memdec_core.joint.routing import fuse_routed, router_lists, router_of
 from memdec_core.joint.side_by_side import run_parts
-from memdec_core.joint.weights import Alpha, fuse_logits, weights_of
+from memdec_core.joint.weights import Alpha, Routed, fuse_logits, weights_of
 from memdec_core.router_features import FEATURES
 
 
@@ -164,12 +165,7 @@ class JointForCausalLM(PreTrainedModel, JointGenerationMixin):
                 "return_token_type_ids=False"
             )
         weights = weights_of(self.config, alpha)
-        if past_key_values is not None and not isinstance(past_key_values, JointCache):
-            raise UserError(
-                f"past_key_values is a {type(past_key_values).__name__}: a joint model keeps one "
-                "cache per part; leave it out, or pass what an earlier call returned"
-            )
-        caches = past_key_values.parts if past_key_values is not None else [None] * len(self.parts)
+        caches = self._caches(past_key_values)
         inputs = [
             {
                 "input_ids": input_ids,
@@ -188,18 +184,33 @@ class JointForCausalLM(PreTrainedModel, JointGenerationMixin):
             self._kept(output.logits, logits_to_keep, takes_kept).to(input_ids.device)
             for output, takes_kept in zip(outputs, self._takes_kept, strict=True)
         ]
-        if isinstance(weights, str):
-            base_BTV, memory_BTV = logits
-            router = router_of(self.config.router or {}, len(FEATURES))
-            fused_BTV = fuse_routed(base_BTV, memory_BTV, router)
-        else:
-            fused_BTV = fuse_logits(logits, weights)
         return CausalLMOutputWithPast(
-            logits=fused_BTV,
+            logits=self._fused(logits, weights),
             past_key_values=_joint_cache(outputs),
             hidden_states=outputs[0].get("hidden_states"),
             attentions=outputs[0].get("attentions"),
         )
+
+    def _caches(self, past_key_values: JointCache | None) -> Sequence[Cache | None]:
+        """The cache of every part."""
+        if past_key_values is None:
+            return [None] * len(self.parts)
+        if not isinstance(past_key_values, JointCache):
+            raise UserError(
+                f"past_key_values is a {type(past_key_values).__name__}: a joint model keeps one "
+                "cache per part; leave it out, or pass what an earlier call returned"
+            )
+        return past_key_values.parts
+
+    def _fused(
+        self, logits: Sequence[Tensor], weights: tuple[float, ...] | Tensor | Routed
+    ) -> Tensor:
+        """Logits of the mixture, by constant weights or by the router's."""
+        if not isinstance(weights, str):
+            return fuse_logits(logits, weights)
+        base_BTV, memory_BTV = logits
+        router = router_of(self.config.router or {}, len(FEATURES))
+        return fuse_routed(base_BTV, memory_BTV, router)
 
     def _kept(self, logits_BTV: Tensor, kept: int | Tensor, is_cut: bool) -> Tensor:
         """The wanted positions over the shared vocabulary, float32."""

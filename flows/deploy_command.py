@@ -102,15 +102,20 @@ def _register(
 
 
 def _show(made: Deployed) -> None:
-    rows = [row | {"starts": "\n".join(row["starts"])} for row in made["deployments"]]
+    from flows.prefect_server import ui_url
+
+    rows = [_columns(row) | {"starts": "\n".join(row["starts"])} for row in made["deployments"]]
     print_table("Deployments", rows)
     if made["others"]:
-        print_table("Deployments of other pipelines", _without_starts(made["others"]))
+        print_table("Deployments of other pipelines", [_columns(row) for row in made["others"]])
         if made["others"][0]["action"] == "kept":
             screen.print("--prune deletes the deployments of other pipelines")
-    print_table("Automations", _without_starts(made["automations"]))
+    print_table("Automations", [_columns(row) for row in made["automations"]])
+    for page in ("deployments", "automations"):
+        output.print(f"The {page} in the Prefect UI: {ui_url()}/{page}", soft_wrap=True)
     output.print(f"Start a worker: prefect worker start --pool {made['work_pool']}")
 
 
-def _without_starts(rows: Sequence["Registered"]) -> list[dict[str, object]]:
-    return [{name: row[name] for name in ("name", "action", "url")} for row in rows]
+def _columns(row: "Registered") -> dict[str, str]:
+    """What fits a terminal; the addresses are long, and `--json` has them."""
+    return {"name": row["name"], "action": row["action"]}

@@ -88,6 +88,19 @@ def forget_other_tests(client: SyncPrefectClient) -> None:
             client.delete_automation(automation.id)
 
 
+def test_what_is_printed_fits_a_terminal(
+    pipelines: Path, place: Path, client: SyncPrefectClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deploy_command.deploy([pipelines], pool="test")
+    printed = capsys.readouterr().out
+    assert max(map(len, printed[: printed.index("The deployments")].splitlines())) <= 80
+    for name in (f"{flow}/{pipeline}" for pipeline in ("law", "medicine") for flow in FLOWS):
+        assert f" {name} " in printed
+    assert " 30 2 * * * Europe/Berlin " in printed
+    assert "/deployments\n" in printed
+    assert "prefect worker start --pool test" in printed
+
+
 def test_pipelines_are_registered_and_again_and_removed(
     pipelines: Path, place: Path, client: SyncPrefectClient, deploy: Deploy
 ) -> None:

@@ -28,6 +28,8 @@ MADE = {
     "targets": "{train_rows} + {valid_rows} rows, {train_entries} training entries",
     "memory": "{parameters} parameters, {steps} steps",
     "scores": "perplexity {valid_perplexity} on valid",
+    "evaluation": "memory alone: perplexity {memory_alone valid perplexity} on valid, "
+    "KL to p_kNN {memory_alone valid kl}",
     "adapted_model": "{method}, {parameters_trained} parameters trained",
     "alpha_router": "mean α {valid_alpha_mean} on valid",
     "latency": "base + memory takes {memory_ratio} times the base's time per token",

@@ -29,7 +29,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 LARGEST_PAGE = 200_000
 WORDS = {
-    "tiny-build-run": ("Build the memory of tiny", "kNN targets", "reused", "built", "Report"),
+    "tiny-build-run": (
+        "Build the memory of tiny",
+        "kNN targets",
+        "reused",
+        "built",
+        "KL to p_kNN",
+        "Report",
+    ),
     "tiny-corpus": ("Documents of tiny", "records kept", "train", "Share of the documents"),
     "tiny-tokens": ("Tokens of tiny", "characters per token", "entries of the vocabulary"),
     "tiny-embeddings": ("Datastore of tiny", "width of a key", "Most tokens the model sees"),

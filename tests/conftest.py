@@ -11,6 +11,7 @@ from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from storage.artifact_store import Store
+from tests.s3_server import Bucket, served_bucket
 from tests.secrets_in_environment import SECRETS
 from tests.tiny_run import TinyRun, run_tiny_pipeline
 
@@ -23,6 +24,13 @@ settings.load_profile("busy")
 def store(tmp_path: Path) -> Store:
     """An empty store in a folder of its own."""
     return Store.open(str(tmp_path / "store"))
+
+
+@pytest.fixture(scope="session")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    """An S3 bucket that the session's tests share."""
+    with served_bucket(tmp_path_factory.mktemp("s3")) as bucket:
+        yield bucket
 
 
 @pytest.fixture(scope="session")

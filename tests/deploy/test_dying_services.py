@@ -1,7 +1,7 @@
 """Whatever dies while a stage is built, the run or the next one ends as if nothing had happened.
 
 `MEMDEC_KILL_EVERY_STAGE=1` kills each in every stage, on both databases, and cancels, which takes
-half an hour. Otherwise SQLite has its turn where there is no PostgreSQL.
+three quarters of an hour. Otherwise SQLite has its turn where there is no PostgreSQL.
 """
 
 import logging
@@ -71,15 +71,15 @@ class History:
         """Kills a service while a stage is built; a run that it takes along is followed by one."""
         self._reach(stage)
         middle = "in the middle of" if self._builds(stage) else "after"
-        self._end(victim)
-        _logger.warning("%s was killed %s %s", victim, middle, stage)
+        if self._end(victim):
+            _logger.warning("%s was killed %s %s", victim, middle, stage)
         self.sealed |= attempts(self.store)
         assert verify(self.store).damaged == []
         self.killed.append(victim)
 
-    def _end(self, victim: Victim) -> None:
+    def _end(self, victim: Victim) -> bool:
         if victim in ("cancelled", "flow") and self._has_ended():
-            return  # the last stage was quicker than we
+            return False  # the last stage was quicker than we
         if victim == "cancelled":
             self.services.cancel(self.run)
         elif victim == "flow":
@@ -89,10 +89,11 @@ class History:
             process.kill()
             process.wait(30)
             self.services.wait_until_ready()
-            return
+            return True
         state = self.services.wait_until_ended(self.run).state
         assert state is not None
         assert state.is_cancelled() if victim == "cancelled" else state.is_crashed()
+        return True
 
     def finish(self) -> None:
         """Goes on until a run completes: the one that is at work, or the next."""

@@ -1,9 +1,5 @@
-"""Stores of every kind, so that each protocol test runs on folders and on object stores.
+"""Stores of every kind, so that each protocol test runs on folders and on object stores."""
 
-Tests on a real S3 server need `MEMDEC_TEST_S3=s3://bucket` and the usual `AWS_…` variables.
-"""
-
-import os
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,6 +8,7 @@ from obstore.store import MemoryStore
 
 from storage.artifact_store import Store
 from storage.object_root import ObjectRoot
+from tests.s3_server import Bucket
 
 
 @pytest.fixture(params=["folder", "objects", "s3"])
@@ -22,7 +19,7 @@ def any_store(
     if request.param == "objects":
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         return Store(ObjectRoot(f"memory:/{tmp_path}", MemoryStore(), None))
-    return _shared_store(request.param, tmp_path, monkeypatch)
+    return _shared_store(request, tmp_path, monkeypatch)
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -30,14 +27,16 @@ def shared_store(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Store:
     """An empty store that several processes can open."""
-    return _shared_store(request.param, tmp_path, monkeypatch)
+    return _shared_store(request, tmp_path, monkeypatch)
 
 
-def _shared_store(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    if kind == "folder":
+def _shared_store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Store:
+    if request.param == "folder":
         return Store.open(str(tmp_path / "store"))
-    bucket = os.environ.get("MEMDEC_TEST_S3")
-    if bucket is None:
-        pytest.skip("MEMDEC_TEST_S3 names no bucket")
+    bucket: Bucket = request.getfixturevalue("bucket")
+    for name, value in bucket.environment.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return Store.open(f"{bucket}/{uuid4().hex}")
+    return Store.open(f"{bucket.url}/{uuid4().hex}")

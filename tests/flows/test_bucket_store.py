@@ -1,0 +1,43 @@
+"""A store in a bucket, which machines share that have nothing else in common."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.command_line import memdec_json
+from tests.s3_server import Bucket
+
+pytestmark = pytest.mark.slow
+
+
+def test_what_one_machine_built_in_a_bucket_another_one_reuses(
+    tiny_pipeline: Path, tmp_path: Path, prefect_environment: Mapping[str, str], bucket: Bucket
+) -> None:
+    store = ("--store", f"{bucket.url}/{uuid4().hex}")
+    one, other = (
+        {**prefect_environment, **bucket.environment, "XDG_CACHE_HOME": str(tmp_path / name)}
+        for name in ("one", "other")
+    )
+    built = memdec_json("run", tiny_pipeline, *store, env=one)
+    assert {stage["reused"] for stage in built["stages"]} == {False}
+    assert built["promotion"]["promoted"] is True
+
+    reused = memdec_json("run", tiny_pipeline, *store, env=other)
+    assert {stage["reused"] for stage in reused["stages"]} == {True}
+    assert reused["evaluation"] == built["evaluation"]
+    asked = ("--prompt", "the court", "--max-new-tokens", "4")
+    written = [
+        memdec_json("generate", tiny_pipeline, *store, *asked, env=machine)
+        for machine in (one, other)
+    ]
+    assert written[0] == written[1]
+
+    changed = memdec_json(
+        "run", tiny_pipeline, *store, "--until", "targets", "--set", "targets.k=8", env=other
+    )
+    assert [stage["stage"] for stage in changed["stages"] if not stage["reused"]] == ["targets"]
+    assert memdec_json("artifacts", "verify", *store, env=one)["damaged"] == []
+    left = memdec_json("artifacts", "gc", "--keep", "1", *store, env=one)
+    assert any(name.startswith("targets/") for name in left["deleted"])

@@ -57,7 +57,7 @@ pytest: $(INSTALLED) ## The tests alone, two at a time
 
 .PHONY: check-security
 check-security: $(INSTALLED) ## Risky code, tests of security, known vulnerabilities of what is installed
-	$(BIN)/ruff check --select S --ignore S101,S607 memdec_core storage tasks flows
+	$(BIN)/ruff check .
 	$(BIN)/pytest tests/security
 	$(BIN)/python -m tests.security.audit
 

@@ -49,7 +49,5 @@ def test_every_shard_is_recorded_and_no_request_finds_the_database_locked(
     assert comes_true(lambda: completed() == SHARDS + 1, 60), completed()
     log = services.log("server")[already:]
     assert "POST /api/" in log, "the log does not show requests"
-    # what a run meets when the database is locked; the worker's own heartbeat, which it sends
-    # again, was seen to find SQLite locked once in 500 shards on a machine with ten times its load
-    assert '" 503' not in log
-    assert '" 500' not in log
+    for trouble in ('" 503', '" 500', "database is locked"):
+        assert trouble not in log

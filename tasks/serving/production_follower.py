@@ -72,6 +72,8 @@ class ProductionFollower:
                 self.look()
             except (UserError, StorageError) as error:
                 _logger.warning("what is in production now cannot be served: %s", error)
+            except Exception:  # such as too little memory; what is served goes on being served
+                _logger.exception("what is in production now cannot be served")
 
     def look(self) -> None:
         """Serves what is in production if a decision was made since the last look.
@@ -88,7 +90,9 @@ class ProductionFollower:
             if current != self._served:
                 self._slot.replace(self._opened(current))
                 self._on_change(f"now serving {', '.join(str(each.memory) for each in current)}")
-        except UserError:
+        except StorageError:
+            raise  # the next look tries again
+        except Exception:
             self._seen = found  # it will be no better before somebody decides again
             raise
         self._seen, self._served = found, current

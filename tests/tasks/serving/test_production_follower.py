@@ -22,6 +22,7 @@ from tasks.serving import production_follower
 from tasks.serving.engine_slot import EngineSlot, ServedSet
 from tasks.serving.open_models import ServedPipeline
 from tasks.serving.production_follower import ProductionFollower
+from tests.running_services import comes_true
 from tests.tasks.serving.running_server import models
 
 SEEDS = {"1": (1, 2, 3), "2": (1, 4, 5), "3": (1, 6, 7)}
@@ -53,6 +54,8 @@ def current(store: Store) -> list[ServedPipeline]:
 
 def opened(served: Sequence[ServedPipeline]) -> ServedSet:
     digit = served[0].memory.fingerprint[0]
+    if digit == "8":
+        raise RuntimeError("the device has too little memory")
     if digit not in SEEDS:
         raise UserError(f"memory {digit} has another tokenizer")
     return models(SEEDS[digit])
@@ -124,8 +127,10 @@ def test_it_looks_by_itself_while_its_block_runs(
         changed.set()
 
     monkeypatch.setattr(follower, "_on_change", on_change)
-    with follower:
-        decide(store, "promoted", "9")  # cannot be served, and must not end the looking
+    with follower:  # neither what cannot be served nor what is broken ends the looking
+        for digit, trouble in (("9", "another tokenizer"), ("8", "too little memory")):
+            decide(store, "promoted", digit)
+            assert comes_true(lambda said=trouble: said in caplog.text, 30)
         decide(store, "promoted", "2")
         assert changed.wait(30)
     assert served_seeds(slot) == f"seeds{SEEDS['2']}"

@@ -52,8 +52,8 @@ layers: $(INSTALLED) ## Which folder may import which
 	$(BIN)/lint-imports
 
 .PHONY: pytest
-pytest: $(INSTALLED) ## The tests alone, two at a time
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest --numprocesses 2 --dist worksteal --durations 15
+pytest: $(INSTALLED) ## The tests alone, three at a time (much of it is waiting for servers)
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest --numprocesses 3 --dist worksteal --durations 15
 
 .PHONY: check-security
 check-security: $(INSTALLED) ## Risky code, tests of security, known vulnerabilities of what is installed

@@ -1,10 +1,10 @@
 """Tells a Prefect server what has become of a pipeline's releases: a page, and an event."""
 
-from prefect.client.orchestration import get_client
 from prefect.events import emit_event
 from prefect.settings import PREFECT_API_URL
 
 from flows.console import screen
+from flows.prefect_server import unreachable
 from storage.artifact_store import Store
 from storage.production import read_decisions
 from tasks.release_page import publish_release
@@ -30,15 +30,13 @@ def announce_decision(store: Store, pipeline: str) -> None:
 
 def announce_where_configured(store: Store, pipeline: str) -> None:
     """`announce_decision` of a command: the decision stands, also where no server hears of it."""
-    url = PREFECT_API_URL.value()
-    if not url:
+    if not PREFECT_API_URL.value():
         return
-    with get_client(sync_client=True) as client:
-        error = client.api_healthcheck()
-    if error is None:
-        announce_decision(store, pipeline)
-    else:
+    if said := unreachable():
         screen.print(
-            f"PREFECT_API_URL={url}: no Prefect server answers there, so its page of releases "
-            "shows this only after the next decision"
+            f"{said}, so its page of releases shows this only after the next decision",
+            markup=False,
+            soft_wrap=True,
         )
+    else:
+        announce_decision(store, pipeline)

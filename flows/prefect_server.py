@@ -27,20 +27,24 @@ def require_server() -> None:
     Raises:
         UserError: PREFECT_API_URL is not set, or nothing answers there.
     """
-    url = PREFECT_API_URL.value()
-    if not url:
+    if not PREFECT_API_URL.value():
         raise UserError(
             "PREFECT_API_URL is not set: deployments are registered with a running Prefect server; "
             "start one with `prefect server start` and "
             "set PREFECT_API_URL=http://127.0.0.1:4200/api, or run `memdec serve-flows`"
         )
+    if said := unreachable():
+        raise UserError(f"{said}; start it, or correct the variable")
+
+
+def unreachable() -> str:
+    """Why the server at PREFECT_API_URL cannot be asked; empty if it answers."""
     with get_client(sync_client=True) as client:
         error = client.api_healthcheck()
-    if error is not None:
-        raise UserError(
-            f"PREFECT_API_URL={url}: no Prefect server answers there "
-            f"({error or type(error).__name__}); start it, or correct the variable"
-        )
+    if error is None:
+        return ""
+    reason = str(error) or type(error).__name__
+    return f"PREFECT_API_URL={PREFECT_API_URL.value()}: no Prefect server answers there ({reason})"
 
 
 def ui_url() -> str:

@@ -138,9 +138,6 @@ def _record(store: Store, name: str, decision: Decision, *, as_json: bool) -> No
         raise UserError(
             f"somebody decided on {name} at the same moment: look at `memdec history` and try again"
         )
-    from flows.announced_decision import announce_where_configured  # seconds, for Prefect
-
-    announce_where_configured(store, name)
     if as_json:
         print_json({"pipeline": name, "decision": decision.model_dump(mode="json")})
     else:
@@ -148,6 +145,9 @@ def _record(store: Store, name: str, decision: Decision, *, as_json: bool) -> No
             f"{name}: {decision.release.memory} is in production; `memdec serve` follows",
             markup=False,
         )
+    from flows.announced_decision import announce_where_configured  # seconds, for Prefect
+
+    announce_where_configured(store, name)
 
 
 def _person() -> str:

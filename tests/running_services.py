@@ -56,7 +56,7 @@ class RunningServices:
 
     def wait_until_ready(self) -> None:
         """Waits until the server answers and has its database, as after one of them was killed."""
-        if not comes_true(lambda: _answers(f"{self.api}/ready"), 120):
+        if not comes_true(lambda: answers(f"{self.api}/ready"), 120):
             pytest.fail(f"{self.log('services')}\n{self.log('server')[-3000:]}")
 
     def flow_processes(self) -> list[psutil.Process]:
@@ -169,7 +169,8 @@ def comes_true(condition: Callable[[], bool], seconds: float, pause: float = 0.2
     return True
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether an address gives a page."""
     try:
         with urllib.request.urlopen(url, timeout=5):
             return True

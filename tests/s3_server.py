@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -13,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.running_services import free_ports
+from tests.running_services import comes_true, free_ports
 
 
 class Bucket(NamedTuple):
@@ -38,7 +37,8 @@ def served_bucket(folder: Path) -> Iterator[Bucket]:
     log = folder / "log"
     with log.open("wb") as lines, subprocess.Popen(command, stdout=lines, stderr=lines) as server:
         try:
-            _make_bucket(f"{endpoint}/tested", log)
+            if not comes_true(lambda: _makes_bucket(f"{endpoint}/tested"), 60):
+                pytest.fail(f"the S3 server did not start in a minute:\n{log.read_text()}")
             yield Bucket(
                 "s3://tested",
                 {
@@ -53,12 +53,9 @@ def served_bucket(folder: Path) -> Iterator[Bucket]:
             server.terminate()
 
 
-def _make_bucket(url: str, log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=5):
-                return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.2)
-    pytest.fail(f"the S3 server did not start in a minute:\n{log.read_text()}")
+def _makes_bucket(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=5):
+            return True
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False

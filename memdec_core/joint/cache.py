@@ -26,8 +26,12 @@ class JointCache(Cache):
         return [layer for part in self.parts for layer in part.layers]
 
     def update(self, *_args: object, **_options: object) -> Any:
-        """Every part updates its own cache."""
-        raise NotImplementedError("a JointCache is read and written through its parts")
+        """Refused: every part updates its own cache.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError("a JointCache is read and written through its parts")
 
     def get_max_length(self, layer_idx: int | None = None) -> int:
         """As `Cache.get_max_length`, of the part that is full first."""

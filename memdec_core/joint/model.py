@@ -192,7 +192,11 @@ class JointForCausalLM(PreTrainedModel, JointGenerationMixin):
         )
 
     def _caches(self, past_key_values: JointCache | None) -> Sequence[Cache | None]:
-        """The cache of every part."""
+        """The cache of every part, None where there is none yet.
+
+        Raises:
+            UserError: It is not a joint model's.
+        """
         if past_key_values is None:
             return [None] * len(self.parts)
         if not isinstance(past_key_values, JointCache):
@@ -205,7 +209,7 @@ class JointForCausalLM(PreTrainedModel, JointGenerationMixin):
     def _fused(
         self, logits: Sequence[Tensor], weights: tuple[float, ...] | Tensor | Routed
     ) -> Tensor:
-        """Logits of the mixture, by constant weights or by the router's."""
+        """Logits of the mixture (B, kept, V), by constant weights or by the router's."""
         if not isinstance(weights, str):
             return fuse_logits(logits, weights)
         base_BTV, memory_BTV = logits

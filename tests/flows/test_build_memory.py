@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
-from prefect.client.schemas.sorting import ArtifactSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.announced_decision import PROMOTED_EVENT
 from tests.command_line import memdec, memdec_json
+from tests.flows.published import events_of, newest_page
+from tests.running_services import comes_true
 
 pytestmark = pytest.mark.slow
 ORDER = [
@@ -62,15 +63,6 @@ def check_explanation(explained: Mapping[str, Any], pipeline: Path) -> None:
     assert shown <= explained["explained"]["p_knn"] + 1e-9
 
 
-def releases_page(environment: Mapping[str, str]) -> str:
-    """What the UI shows of the pipeline's releases."""
-    wanted = ArtifactFilter(key=ArtifactFilterKey(any_=["tiny-release"]))
-    url = {PREFECT_API_URL: environment["PREFECT_API_URL"]}
-    with temporary_settings(url), get_client(sync_client=True) as client:
-        pages = client.read_artifacts(artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC)
-    return str(pages[0].data)
-
-
 def check_releases(
     first: Mapping[str, Any],
     changed: Mapping[str, Any],
@@ -90,14 +82,23 @@ def check_releases(
         (current,) = (row["memory"] for row in rows if row["in_production"])
         return str(current)
 
+    def announced() -> tuple[bool, list[str]]:
+        """Whether the UI names what is in production, and what events said that it became."""
+        url = {PREFECT_API_URL: env["PREFECT_API_URL"]}
+        with temporary_settings(url), get_client(sync_client=True) as client:
+            page = newest_page(client, "tiny-release")
+            events = events_of(client, PROMOTED_EVENT, "tiny")
+        told = [str(event.payload["memory"]) for event in sorted(events, key=lambda e: e.occurred)]
+        return f"In production: `{in_production()}`" in page, told
+
     assert changed["promotion"]["promoted"] is False, "a smaller share of KL is worse here"
     assert in_production() == memories[0]
     memdec_json("promote", *arguments, "--why", "to try it", env=env)
     assert in_production() == memories[1]
-    assert f"In production: `{memories[1]}`" in releases_page(env)
+    assert comes_true(lambda: announced() == (True, memories), 30), announced()
     memdec_json("rollback", *arguments, env=env)
     assert in_production() == memories[0]
-    assert f"In production: `{memories[0]}`" in releases_page(env)
+    assert comes_true(lambda: announced() == (True, [*memories, memories[0]]), 30), announced()
     nobody = {**env, "PREFECT_API_URL": "http://127.0.0.1:9/api"}
     promoted = memdec("promote", *arguments, env=nobody)
     assert promoted.returncode == 0

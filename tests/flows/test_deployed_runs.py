@@ -24,13 +24,13 @@ from flows.automations import crash_automations
 from storage.artifact_store import Store
 from storage.refs import read_history
 from tests.command_line import ENTRY
-from tests.flows.conftest import prefect_in
 from tests.flows.deployed import (
     environment_at,
     eventually,
     worker_of,
     write_deployed_pipelines,
 )
+from tests.flows.own_server import prefect_in
 from tests.tiny_run import TinyRun
 
 pytestmark = pytest.mark.slow

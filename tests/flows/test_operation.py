@@ -16,17 +16,11 @@ import openai
 import pytest
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import (
-    ArtifactFilter,
-    ArtifactFilterKey,
-    FlowRunFilter,
-    FlowRunFilterId,
-)
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun
-from prefect.client.schemas.sorting import ArtifactSort
-from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 
 from tests.command_line import ENTRY, ROOT, memdec_json
+from tests.flows.published import events_of, newest_page
 from tests.tiny_pipeline import write_documents, write_tiny_pipeline
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
@@ -101,19 +95,11 @@ class Operation:
 
     def updates(self) -> int:
         """How often the corpus was announced as changed."""
-        wanted = EventFilter(
-            event=EventNameFilter(name=["memdec.corpus.updated"]),
-            resource=EventResourceFilter(id=[f"memdec.pipeline.{NAME}"]),
-        )
-        return len(self._client.read_events(wanted, limit=50).events)
+        return len(events_of(self._client, "memdec.corpus.updated", NAME))
 
     def page(self, key: str) -> str:
         """The newest version of a page."""
-        found = self._client.read_artifacts(
-            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])),
-            sort=ArtifactSort.CREATED_DESC,
-        )
-        return str(found[0].data)
+        return newest_page(self._client, key)
 
     def decisions(self) -> list[dict[str, Any]]:
         rows = memdec_json("history", self.pipeline, "--store", self.store)["decisions"]

@@ -133,6 +133,7 @@ def test_the_runs_page_leads_to_the_history_of_an_artifact(page: "Page", shown: 
     link.wait_for()
     page.goto(str(link.evaluate("link => link.href")))
     page.get_by_text("Find the neighbours of all positions of tiny").first.wait_for()
+    assert "tiny-targets" in page.inner_text("body")
 
 
 def test_the_parameters_of_a_deployment_are_a_form_with_descriptions(

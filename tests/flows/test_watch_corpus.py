@@ -10,10 +10,7 @@ from uuid import uuid4
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import State
-from prefect.client.schemas.sorting import ArtifactSort
-from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 from prefect.events.schemas.events import ReceivedEvent
 
 from flows import watch_conclusion
@@ -22,6 +19,7 @@ from flows.watch_corpus import watch_corpus
 from storage.corpus_looks import last_look, record_look
 from storage.refs import read_history, record_run
 from tasks import announce_update
+from tests.flows.published import events_of, newest_page
 from tests.tiny_run import TinyRun
 from tests.watched_pipeline import Record, WatchedPipeline, copy_pipeline
 
@@ -41,21 +39,14 @@ def look(watched: WatchedPipeline) -> State[Any]:
     return watch_corpus(watched.config, watched.settings, return_state=True)
 
 
-def events_of(watched: WatchedPipeline) -> list[ReceivedEvent]:
-    wanted = EventFilter(
-        event=EventNameFilter(name=["memdec.corpus.updated"]),
-        resource=EventResourceFilter(id=[f"memdec.pipeline.{watched.config.name}"]),
-    )
+def updates_of(watched: WatchedPipeline) -> list[ReceivedEvent]:
     with get_client(sync_client=True) as client:
-        return client.read_events(wanted, limit=50).events
+        return events_of(client, "memdec.corpus.updated", watched.config.name)
 
 
 def page_of(watched: WatchedPipeline) -> str:
-    key = f"{watched.config.name}-corpus-changes"
     with get_client(sync_client=True) as client:
-        wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
-        artifacts = client.read_artifacts(artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC)
-    return str(artifacts[0].data)
+        return newest_page(client, f"{watched.config.name}-corpus-changes")
 
 
 def edit_first(records: list[Record]) -> list[Record]:
@@ -73,7 +64,7 @@ def test_an_edited_document_is_announced_once_with_figures_and_a_page(
     unchanged = look(watched)
     assert (unchanged.name, unchanged.is_completed()) == ("Unchanged", True)
     assert str(unchanged.message).startswith("Nothing changed in the documents")
-    assert events_of(watched) == []
+    assert updates_of(watched) == []
     watched.edit(edit_first)
     result = look(watched).result()
     assert (result["changed"], result["announced"]) == (True, True)
@@ -82,7 +73,7 @@ def test_an_edited_document_is_announced_once_with_figures_and_a_page(
     }  # fmt: skip
     assert result["tokens_added"] > 0
     assert result["drift"]["base_perplexity_new"] > 1
-    (event,) = events_of(watched)
+    (event,) = updates_of(watched)
     assert event.resource.name == watched.config.name
     assert event.payload["fingerprint"] == fingerprint_of(watched)
     assert event.payload["documents"]["edited"] == 1
@@ -95,7 +86,7 @@ def test_an_edited_document_is_announced_once_with_figures_and_a_page(
     assert "memdec.corpus.updated" in page
     assert "data:image/png;base64" in page
     assert look(watched).result()["changed"] is False
-    assert len(events_of(watched)) == 1
+    assert len(updates_of(watched)) == 1
 
 
 def test_what_is_not_recorded_is_announced_again_and_what_is_not_built_a_day_later(
@@ -109,14 +100,14 @@ def test_what_is_not_recorded_is_announced_again_and_what_is_not_built_a_day_lat
     with monkeypatch.context() as patched:
         patched.setattr(watch_conclusion, "record_look", crash)
         assert look(watched).is_failed()
-    assert len(events_of(watched)) == 1
+    assert len(updates_of(watched)) == 1
     with monkeypatch.context() as patched:
         patched.setattr(announce_update, "_is_stored", lambda _id: False)
         state = look(watched)
         with pytest.raises(announce_update.NotAnnounced, match="the next look"):
             state.result()
     assert look(watched).result()["announced"]
-    announced = len(events_of(watched))
+    announced = len(updates_of(watched))
     assert announced >= 2
     assert not look(watched).result()["announced"]
     last = last_look(watched.store, watched.config.name)
@@ -128,7 +119,7 @@ def test_what_is_not_recorded_is_announced_again_and_what_is_not_built_a_day_lat
     again = look(watched).result()
     assert (again["announced"], again["documents"]["edited"]) == (True, 1)
     assert not look(watched).result()["announced"]
-    assert len(events_of(watched)) == announced + 1
+    assert len(updates_of(watched)) == announced + 1
 
 
 def test_documents_that_are_as_the_newest_run_found_them_are_not_announced(
@@ -147,7 +138,7 @@ def test_documents_that_are_as_the_newest_run_found_them_are_not_announced(
     state = look(watched)
     assert state.result()["changed"] is False, "no document is another"
     assert "1 sources were hashed and 1 read" in str(state.message)
-    assert len(events_of(watched)) == 1
+    assert len(updates_of(watched)) == 1
 
 
 def with_quiet(watched: WatchedPipeline, seconds: float) -> WatchedPipeline:
@@ -186,7 +177,7 @@ def test_a_burst_is_one_announcement_and_endless_writing_none(watched: WatchedPi
     assert state.name == "Unchanged"
     assert "keep changing" in str(state.message)
     assert last_look(watched.store, watched.config.name) == before
-    assert len(events_of(watched)) == 1
+    assert len(updates_of(watched)) == 1
 
 
 def test_a_pipeline_that_never_ran_is_announced_and_nobody_is_told_where_nobody_listens(
@@ -199,12 +190,12 @@ def test_a_pipeline_that_never_ran_is_announced_and_nobody_is_told_where_nobody_
         state = look(watched)
     assert (state.result()["changed"], state.result()["announced"]) == (True, False)
     assert "no Prefect server is configured" in str(state.message)
-    assert events_of(watched) == []
+    assert updates_of(watched) == []
     result = look(watched).result()
     assert (result["changed"], result["announced"]) == (True, True)
     assert result["documents"]["added"] == 40
     assert (result["tokens_added"], result["drift"]) == (None, {})
     assert "The pipeline has never run" in page_of(watched)
     assert look(watched).result()["changed"] is False
-    (event,) = events_of(watched)
+    (event,) = updates_of(watched)
     assert event.payload["fingerprint"] == fingerprint_of(watched)

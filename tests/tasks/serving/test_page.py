@@ -105,6 +105,7 @@ def test_a_mistake_is_shown(page: "playwright_api.Page", server: RunningServer) 
     page.evaluate("document.querySelector('#tokens').value = 99999")
     page.evaluate("run()")
     page.get_by_text("this server makes at most 4096").wait_for()
+    assert page.locator("#problem").is_visible()
 
 
 def test_stopping_frees_the_rows_and_keeps_the_text(

@@ -25,7 +25,8 @@ from memdec_core.downstream import (
     resampled_confusions,
 )
 from memdec_core.evaluation_config import EvaluationConfig
-from memdec_core.system_comparison import ResultRow, interval_row
+from memdec_core.result_row import ResultRow
+from memdec_core.system_comparison import interval_row
 from memdec_core.task_prompts import TASK_PROMPTS
 
 AVERAGE = "average"

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from memdec_core.audit_config import AuditConfig
 from memdec_core.bootstrap import Bootstrap, mean_interval
 from memdec_core.language_model import LanguageModel
-from memdec_core.system_comparison import ResultRow, interval_row
+from memdec_core.result_row import ResultRow
+from memdec_core.system_comparison import interval_row
 from memdec_core.window_batches import TokenSource
 
 RESAMPLES = 1000

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memdec_core.fidelity import SparseRows
-from memdec_core.system_comparison import TUNING_SPLIT, ResultRow
+from memdec_core.result_row import TUNING_SPLIT, ResultRow
 
 EDGES_B1: NDArray[np.float64] = np.geomspace(1e-4, 1, 17)
 """Bins hold [edge, next edge); the first one also all below, the last one also 1."""

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from memdec_core.alpha_router import RoutedScores
 from memdec_core.bootstrap import Bootstrap, perplexity_ratio_interval
-from memdec_core.system_comparison import ResultRow, interval_row, system_rows
+from memdec_core.result_row import ResultRow
+from memdec_core.system_comparison import interval_row, system_rows
 
 ROUTED = "memory_router"
 """Name of the system in the table."""

@@ -21,38 +21,10 @@ from memdec_core.bootstrap import (
 from memdec_core.fidelity import Fidelity
 from memdec_core.knn_scores import KnnChoice, search_weight_and_tau
 from memdec_core.mixture import mix_token_log_probs
+from memdec_core.result_row import TUNING_SPLIT, ResultRow
 
 Scores = Mapping[str, NDArray[np.float64]]
 Bootstraps = Mapping[str, Bootstrap]
-TUNING_SPLIT = "valid"
-
-
-class ResultRow(NamedTuple):
-    """One measured number.
-
-    Attributes:
-        system: `base`, `memory` (the base with the memory), `memory_alone`, a baseline, or
-            `targets`.
-        base: Name of the base model; None where the number does not depend on one.
-        split: `valid`, `test`, `train`, the name of another corpus, whose test split was scored,
-            or a downstream task.
-        metric: `perplexity`, `perplexity_ratio` (to the base's; below 1 is better), `alpha`,
-            `lambda`, `tau`, `beta`, `kl` (nats), `total_variation` or `top1_agreement`; those of
-            `downstream_table`, `memorisation`, `reliability` and `router_table`.
-        value: The number.
-        ci_low: Lower end of its confidence interval; None where there is none.
-        ci_high: Upper end.
-        n: Positions it was measured on.
-    """
-
-    system: str
-    base: str | None
-    split: str
-    metric: str
-    value: float
-    ci_low: float | None
-    ci_high: float | None
-    n: int
 
 
 class AlphaGrid(NamedTuple):

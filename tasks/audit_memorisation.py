@@ -16,8 +16,8 @@ from memdec_core.language_model import LanguageModel, TransformerLM
 from memdec_core.memorisation import draw_spans, verbatim_rows, verbatim_runs
 from memdec_core.mixture import MixtureLM
 from memdec_core.model_loading import load_tokenizer
+from memdec_core.result_row import ResultRow
 from memdec_core.scoring_config import ScoringConfig
-from memdec_core.system_comparison import ResultRow
 from storage.artifact_ref import ArtifactRef
 from storage.example_parquet import write_examples
 from storage.result_tables import write_results

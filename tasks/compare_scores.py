@@ -12,10 +12,10 @@ from memdec_core.alpha_search import AlphaCurve
 from memdec_core.bootstrap import Bootstrap
 from memdec_core.errors import UserError
 from memdec_core.evaluation_config import EvaluationConfig
+from memdec_core.result_row import ResultRow
 from memdec_core.system_comparison import (
     AlphaGrid,
     Bootstraps,
-    ResultRow,
     base_rows,
     knn_lm_rows,
     mix_scores,

@@ -12,7 +12,7 @@ from memdec_core.downstream_table import (
     mixed_downstream_rows,
 )
 from memdec_core.evaluation_config import EvaluationConfig
-from memdec_core.system_comparison import ResultRow
+from memdec_core.result_row import ResultRow
 from storage.latency_parquet import read_latency
 from storage.result_tables import read_results
 from tasks.audit_page import audit_sections

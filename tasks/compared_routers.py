@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from memdec_core.alpha_router import RoutedScores, route_scores
 from memdec_core.bootstrap import Bootstrap
 from memdec_core.mixture import mix_token_log_probs
+from memdec_core.result_row import ResultRow
 from memdec_core.router_features import FEATURES
 from memdec_core.router_table import router_rows
-from memdec_core.system_comparison import Bootstraps, ResultRow
+from memdec_core.system_comparison import Bootstraps
 from storage.feature_parquet import read_features
 from storage.routed_parquet import read_routed
 from tasks.evaluated_splits import ELSEWHERE_SPLIT

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from memdec_core.system_comparison import TUNING_SPLIT
+from memdec_core.result_row import TUNING_SPLIT
 from tasks.comparison_summary import summary
 from tasks.comparison_tables import (
     corpora_elsewhere,

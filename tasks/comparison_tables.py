@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from pydantic import JsonValue
 
-from memdec_core.system_comparison import TUNING_SPLIT
+from memdec_core.result_row import TUNING_SPLIT
 from tasks.report_tables import Rows, bases_of, by_key, interval, markdown_row, readable
 
 REPORTED = "test"

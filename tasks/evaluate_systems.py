@@ -8,10 +8,9 @@ from memdec_core.alpha_search import AlphaCurve
 from memdec_core.evaluation_config import EvaluationConfig
 from memdec_core.fidelity import measure_fidelity, sample_windows
 from memdec_core.plots import alpha_curve_png
+from memdec_core.result_row import TUNING_SPLIT, ResultRow
 from memdec_core.system_comparison import (
-    TUNING_SPLIT,
     AlphaGrid,
-    ResultRow,
     base_rows,
     fidelity_rows,
     mixture_rows,

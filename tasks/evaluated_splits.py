@@ -9,7 +9,7 @@ from memdec_core.bootstrap import Bootstrap, cluster_starts
 from memdec_core.errors import UserError
 from memdec_core.evaluation_config import EvaluationConfig
 from memdec_core.perplexity import ReadTokens
-from memdec_core.system_comparison import TUNING_SPLIT
+from memdec_core.result_row import TUNING_SPLIT
 from memdec_core.windows import END, FIRST, WindowConfig, make_windows
 from storage.artifact_store import Store
 from storage.token_shards import TokenReader

@@ -15,7 +15,8 @@ from memdec_core.evaluation_config import EvaluationConfig
 from memdec_core.mixture import mix_token_log_probs
 from memdec_core.promotion_config import PromotionConfig
 from memdec_core.promotion_gate import GateCheck, interval_check, verdict
-from memdec_core.system_comparison import TUNING_SPLIT, Scores
+from memdec_core.result_row import TUNING_SPLIT
+from memdec_core.system_comparison import Scores
 from storage.artifact_ref import ArtifactRef
 from storage.gate_parquet import write_checks
 from tasks.evaluated_splits import bootstrap_of, open_splits

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import JsonValue
 
-from memdec_core.system_comparison import TUNING_SPLIT
+from memdec_core.result_row import TUNING_SPLIT
 from storage.manifest import Manifest
 from tasks.readable_units import seconds_of, size_of
 

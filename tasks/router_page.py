@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from memdec_core.result_row import TUNING_SPLIT
 from memdec_core.router_table import ALPHA_HIGH, ALPHA_LOW, ALPHA_MEAN, RATIO_TO_CONSTANT, ROUTED
-from memdec_core.system_comparison import TUNING_SPLIT
 from tasks.comparison_summary import beats, change
 from tasks.comparison_tables import Row, Table, markdown_table, number, reported_split
 from tasks.report_tables import Rows, bases_of, by_key, interval, readable

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from memdec_core.reliability import Reliability, measure_reliability, reliability_rows
-from memdec_core.system_comparison import TUNING_SPLIT, ResultRow
+from memdec_core.result_row import TUNING_SPLIT, ResultRow
 from storage.result_tables import read_results
 from storage.target_parquet import TargetReader
 from tasks.loss_ablation import BETA

@@ -10,10 +10,10 @@ from memdec_core.alpha_router import RoutedScores, route_scores
 from memdec_core.alpha_router_config import AlphaRouterConfig
 from memdec_core.bootstrap import cluster_starts
 from memdec_core.perplexity import perplexity
+from memdec_core.result_row import TUNING_SPLIT
 from memdec_core.router_features import FEATURES
 from memdec_core.router_table import alpha_figures
 from memdec_core.router_training import RouterFit, Tokens, fit_router
-from memdec_core.system_comparison import TUNING_SPLIT
 from storage.artifact_ref import ArtifactRef
 from storage.feature_parquet import read_features
 from storage.routed_parquet import write_routed

@@ -3,7 +3,7 @@
 from pydantic import BaseModel
 
 from memdec_core.alpha_search import search_alpha
-from memdec_core.system_comparison import TUNING_SPLIT
+from memdec_core.result_row import TUNING_SPLIT
 from tasks.scored_systems import only_scores
 from tasks.shard_run import ShardRun
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -15,6 +16,7 @@ from tests.flows.published import events_of, newest_page
 from tests.running_services import comes_true
 
 pytestmark = pytest.mark.slow
+NAME = "released"  # of its own: other tests release on the same server
 ORDER = [
     "corpus",
     "corpus",
@@ -86,8 +88,8 @@ def check_releases(
         """Whether the UI names what is in production, and what events said that it became."""
         url = {PREFECT_API_URL: env["PREFECT_API_URL"]}
         with temporary_settings(url), get_client(sync_client=True) as client:
-            page = newest_page(client, "tiny-release")
-            events = events_of(client, PROMOTED_EVENT, "tiny")
+            page = newest_page(client, f"{NAME}-release")
+            events = events_of(client, PROMOTED_EVENT, NAME)
         told = [str(event.payload["memory"]) for event in sorted(events, key=lambda e: e.occurred)]
         return f"In production: `{in_production()}`" in page, told
 
@@ -125,6 +127,8 @@ def check_damage_is_found(store: Path, environment: Mapping[str, str]) -> None:
 def test_a_pipeline_is_built_reused_changed_and_used(
     tiny_pipeline: Path, tmp_path: Path, prefect_environment: Mapping[str, str]
 ) -> None:
+    config = yaml.safe_load(tiny_pipeline.read_text())
+    tiny_pipeline.write_text(yaml.safe_dump(config | {"name": NAME}))
     store = ("--store", tmp_path / "store")
     first = memdec_json("run", tiny_pipeline, *store, env=prefect_environment)
     assert [stage["stage"] for stage in first["stages"]] == built(first) == ORDER

@@ -15,7 +15,7 @@ from memdec_core.downstream_table import (
     tune,
 )
 from memdec_core.evaluation_config import EvaluationConfig
-from memdec_core.system_comparison import ResultRow
+from memdec_core.result_row import ResultRow
 from tests.oracles_downstream import (
     random_task,
     slow_accuracy,

@@ -5,9 +5,9 @@ import pytest
 
 from memdec_core.bootstrap import Bootstrap
 from memdec_core.fidelity import Fidelity
+from memdec_core.result_row import ResultRow
 from memdec_core.system_comparison import (
     AlphaGrid,
-    ResultRow,
     base_rows,
     fidelity_rows,
     knn_lm_rows,

@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from memdec_core.bootstrap import Bootstrap
+from memdec_core.result_row import ResultRow
 from memdec_core.router_features import FEATURES
-from memdec_core.system_comparison import ResultRow
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.feature_parquet import write_features

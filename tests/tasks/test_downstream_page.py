@@ -1,6 +1,6 @@
 from pydantic import JsonValue
 
-from memdec_core.system_comparison import ResultRow
+from memdec_core.result_row import ResultRow
 from tasks.downstream_page import downstream_sections
 
 

@@ -12,7 +12,7 @@ from memdec_core.downstream_config import DownstreamConfig
 from memdec_core.downstream_table import mixed_downstream_rows
 from memdec_core.errors import UserError
 from memdec_core.evaluation_config import EvaluationConfig
-from memdec_core.system_comparison import ResultRow
+from memdec_core.result_row import ResultRow
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.choice_parquet import ChoiceTable, read_choices

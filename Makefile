@@ -53,7 +53,7 @@ layers: $(INSTALLED) ## Which folder may import which
 
 .PHONY: pytest
 pytest: $(INSTALLED) ## The tests alone, three at a time (much of it is waiting for servers)
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest --numprocesses 3 --dist worksteal --durations 15
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 15
 
 .PHONY: check-security
 check-security: $(INSTALLED) ## Risky code, tests of security, known vulnerabilities of what is installed

@@ -16,19 +16,21 @@ from flows.stage_names import StageName
 from flows.stage_runner import StageResult, StageRunner
 from storage.pins import pin
 from storage.refs import record_run
-from tasks.build_base_model import build_base_model
-from tasks.build_corpus import build_corpus
-from tasks.build_embeddings import build_embeddings
-from tasks.build_index import build_index
-from tasks.build_targets import build_targets
-from tasks.build_tokens import build_tokens
-from tasks.evaluate_systems import evaluate_systems
 from tasks.evaluation_rows import evaluation_rows
 from tasks.run_settings import RunSettings
-from tasks.score_model import score_model
-from tasks.train_memory import train_memory
-from tasks.transfer_vocabulary import transfer_student
-from tasks.write_report import write_report
+from tasks.stage_tasks import (
+    build_base_model,
+    build_corpus,
+    build_embeddings,
+    build_index,
+    build_targets,
+    build_tokens,
+    evaluate_systems,
+    score_model,
+    train_memory,
+    transfer_student,
+    write_report,
+)
 
 
 class RunResult(TypedDict):

@@ -18,9 +18,9 @@ from storage.fingerprint import fingerprint
 from storage.pins import pin
 from storage.refs import record_run
 from tasks.evaluation_rows import evaluation_rows
-from tasks.join_comparisons import join_comparisons
 from tasks.run_settings import RunSettings
 from tasks.stage_job import StageJob
+from tasks.stage_tasks import join_comparisons
 
 
 class JoinedResult(TypedDict):

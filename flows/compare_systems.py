@@ -9,30 +9,33 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from flows.build_memory import RunResult, run_stages
 from flows.comparison_plan import comparison_name, plan_comparison
 from flows.pipeline_config import PipelineConfig
-from flows.stage_runner import StageRunner, StageTask
+from flows.stage_runner import StageRunner
 from storage.pins import pin
 from storage.refs import record_run
-from tasks.adapt_base_model import adapt_base_model
-from tasks.audit_memorisation import audit_memorisation
-from tasks.build_base_model import build_base_model
-from tasks.build_corpus import build_corpus
-from tasks.build_embeddings import build_embeddings
-from tasks.build_index import build_index
-from tasks.build_targets import build_targets
-from tasks.build_tokens import build_tokens
-from tasks.compare_scores import compare_scores
 from tasks.evaluation_rows import evaluation_rows
-from tasks.extract_router_features import extract_router_features
-from tasks.measure_latency import measure_latency
 from tasks.run_settings import RunSettings
-from tasks.score_choices import score_choices
-from tasks.score_knn_choices import score_knn_choices
-from tasks.score_knn_lm import score_knn_lm
-from tasks.score_model import score_model
-from tasks.score_retrieval import score_retrieval
 from tasks.stage_job import StageJob
-from tasks.train_alpha_router import train_alpha_router
-from tasks.train_memory import train_memory
+from tasks.stage_run import StageTask
+from tasks.stage_tasks import (
+    adapt_base_model,
+    audit_memorisation,
+    build_base_model,
+    build_corpus,
+    build_embeddings,
+    build_index,
+    build_targets,
+    build_tokens,
+    compare_scores,
+    extract_router_features,
+    measure_latency,
+    score_choices,
+    score_knn_choices,
+    score_knn_lm,
+    score_model,
+    score_retrieval,
+    train_alpha_router,
+    train_memory,
+)
 
 
 def task_of(job: StageJob) -> StageTask:

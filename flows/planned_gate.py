@@ -9,8 +9,8 @@ from flows.planned_jobs import Inputs, PlannedJobs, section
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.production import Release
-from tasks.judge_candidate import PREVIOUS
 from tasks.stage_job import StageJob
+from tasks.stage_kinds import PREVIOUS_TEXT
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def plan_gate(
         inputs["production_scores"] = old
         inputs["production_evaluation"] = production.evaluation
         before = store.require(production.memory).inputs["tokens"]
-        inputs |= _on_other_tokens(jobs, PREVIOUS, before, systems)
+        inputs |= _on_other_tokens(jobs, PREVIOUS_TEXT, before, systems)
     for name, corpus in config.comparison.elsewhere.items():
         there = jobs.corpus(corpus, f"{name}_corpus")
         base = plan.tokens.inputs["base_model"]

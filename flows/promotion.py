@@ -18,11 +18,8 @@ from storage.production import (
     read_decisions,
     record_decision,
 )
-from tasks.build_corpus import build_corpus
-from tasks.build_tokens import build_tokens
-from tasks.judge_candidate import judge_candidate
 from tasks.release_tokenizer import tokenizer_difference
-from tasks.score_model import score_model
+from tasks.stage_tasks import build_corpus, build_tokens, judge_candidate, score_model
 
 _TASKS = {"corpus": build_corpus, "tokens": build_tokens, "scores": score_model}
 

@@ -3,10 +3,9 @@
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from prefect.client.schemas.objects import State
-from prefect.tasks import Task
 
 from flows.plan import Plan
 from storage.artifact_ref import ArtifactRef
@@ -18,9 +17,8 @@ from tasks.run_page import RUN, StageOutcome, shown_as_page
 from tasks.run_settings import RunSettings
 from tasks.shared_vocabulary import SharedVocabulary
 from tasks.stage_job import StageJob
+from tasks.stage_run import StageTask
 from tasks.ui_artifacts import artifact_key
-
-StageTask = Task[[StageJob, RunSettings], Any]
 
 
 class StageResult(TypedDict):

@@ -34,19 +34,6 @@ class SparseRows(NamedTuple):
     tail_mass_Q: NDArray[np.float32]
 
 
-def check_k(k: int, datastore_rows: int) -> None:
-    """Refuses a `k` that no position of the datastore can have besides itself.
-
-    Raises:
-        UserError: `k` is too large.
-    """
-    if k >= datastore_rows:
-        raise UserError(
-            f"config.targets.k: {k} neighbours cannot be had from a datastore of {datastore_rows} "
-            f"rows; set it to {max(1, datastore_rows - 1)} or less, or use a larger corpus"
-        )
-
-
 def token_masses(
     neighbours: Neighbours, next_token_N: NDArray[np.integer], tau: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:

@@ -1,4 +1,4 @@
-"""Models and tokenizers from local folders in Hugging Face format, and new ones.
+"""Models from local folders in Hugging Face format, and new ones.
 
 Nothing here touches the network or runs code that came with a model: weights are safetensors, and
 model classes are those of transformers.
@@ -10,21 +10,18 @@ from typing import Any, Literal
 import torch
 from safetensors import SafetensorError
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
-    AutoTokenizer,
     GPT2Config,
     LlamaConfig,
     PreTrainedConfig,
     PreTrainedModel,
-    PreTrainedTokenizerFast,
     Qwen3Config,
 )
 from transformers.utils import logging as transformers_logging
 
 from memdec_core.base_model_config import PretrainConfig
 from memdec_core.errors import UserError
-from memdec_core.tokenizer_match import real_vocab_size
+from memdec_core.model_folder import first_line, load_model_config
 
 _CAUSAL_LM: Any = AutoModelForCausalLM  # transformers types the class, but not what it returns
 
@@ -60,7 +57,7 @@ def load_model(
         UserError: The folder lacks a file or a weight, its files do not fit together, or the model
             is not a causal language model that transformers knows.
     """
-    config = _load_config(folder)
+    config = load_model_config(folder)
     # a worker's stderr is no place for progress bars
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
@@ -76,7 +73,7 @@ def load_model(
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise UserError(
-            f"{folder}: the model cannot be loaded: {_first_line(error)}; a base model needs "
+            f"{folder}: the model cannot be loaded: {first_line(error)}; a base model needs "
             "config.json and intact *.safetensors files of a causal language model"
         ) from error
     _check_weights(folder, config.model_type, info)
@@ -102,64 +99,6 @@ def _check_weights(folder: Path, model_type: str, info: dict[str, Any]) -> None:
         )
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """Load the fast tokenizer of a model folder, exactly as its tokenizer.json says.
-
-    AutoTokenizer would rebuild some tokenizers from their model's type (a Qwen2 model gets Qwen2's
-    own pre-tokeniser, whatever tokenizer.json says), and the ids with them.
-
-    Raises:
-        UserError: tokenizer.json is missing or cannot be read.
-    """
-    if not (folder / "tokenizer.json").is_file():
-        raise UserError(
-            f"{folder}: tokenizer.json is missing; save the fast tokenizer there with "
-            "`AutoTokenizer.from_pretrained(…).save_pretrained(…)`"
-        )
-    try:
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # tokenizers raises bare Exceptions
-        raise UserError(
-            f"{folder}/tokenizer.json: cannot be read as a tokenizer: {_first_line(error)}; "
-            "copy or download the file again"
-        ) from error
-    fast: PreTrainedTokenizerFast = tokenizer
-    return fast
-
-
-def complete_tokenizer(folder: Path) -> None:
-    """Make a model folder's tokenizer whole, so that `load_tokenizer` finds all in two files.
-
-    Older folders hold vocab.json and merges.txt instead of tokenizer.json; some (GPT-2's own) leave
-    it to the class of the tokenizer to know the end-of-sequence token, which config.json also says.
-
-    Raises:
-        UserError: The tokenizer cannot be converted, or the model has fewer ids than it.
-    """
-    if not (folder / "tokenizer.json").is_file():
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-            tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
-        except Exception as error:  # converters raise whatever they meet
-            raise UserError(
-                f"{folder}: tokenizer.json is missing and cannot be made from the other files: "
-                f"{_first_line(error)}; save it there with "
-                "`AutoTokenizer.from_pretrained(…).save_pretrained(…)`"
-            ) from error
-    tokenizer = load_tokenizer(folder)
-    config = _load_config(folder).get_text_config()
-    if (size := real_vocab_size(tokenizer)) > config.vocab_size:
-        raise UserError(
-            f"{folder}: the tokenizer has {size} tokens and the model only {config.vocab_size}; "
-            "use the tokenizer that the model was trained with"
-        )
-    if tokenizer.eos_token_id is None and isinstance(config.eos_token_id, int):
-        tokenizer.eos_token = tokenizer.convert_ids_to_tokens(config.eos_token_id)
-        tokenizer.save_pretrained(folder)
-
-
 def describe_model(folder: Path) -> dict[str, int | str | None]:
     """Kind and size of a model, from its configuration alone (no weights are read).
 
@@ -167,12 +106,12 @@ def describe_model(folder: Path) -> dict[str, int | str | None]:
         architecture, parameters (shared weights once), layers, width, vocab_size (rows of the
         embedding, which may be padded) and context_length (None if the architecture sets none).
     """
-    config = _load_config(folder)
+    config = load_model_config(folder)
     try:
         with torch.device("meta"):
             model = _CAUSAL_LM.from_config(config, trust_remote_code=False)
     except ValueError as error:
-        raise UserError(f"{folder}: no causal language model: {_first_line(error)}") from error
+        raise UserError(f"{folder}: no causal language model: {first_line(error)}") from error
     text = config.get_text_config()
     return {
         "architecture": config.model_type,
@@ -238,24 +177,3 @@ def _new_config(config: PretrainConfig, vocab_size: int, eos_token_id: int) -> P
         head_dim=config.width // config.heads,
     )
     return gated
-
-
-def _load_config(folder: Path) -> PreTrainedConfig:
-    if not (folder / "config.json").is_file():
-        raise UserError(
-            f"{folder}: config.json is missing, so this is no model folder; give the folder that "
-            "`save_pretrained` wrote"
-        )
-    try:
-        config: PreTrainedConfig = AutoConfig.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{folder}/config.json: not a model that transformers knows: {_first_line(error)}"
-        ) from error
-    return config
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).strip().splitlines()[0].rstrip(".: ")

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from memdec_core.errors import UserError
 from memdec_core.excluded_rows import Exclude
 
 
@@ -31,3 +32,16 @@ class TargetsConfig(BaseModel):
         256, ge=1, description="Random positions of each shard compared with exact p_kNN."
     )
     seed: int = Field(0, ge=0, description="Seed of that sample.")
+
+
+def check_k(k: int, datastore_rows: int) -> None:
+    """Refuses a `k` that no position of the datastore can have besides itself.
+
+    Raises:
+        UserError: `k` is too large.
+    """
+    if k >= datastore_rows:
+        raise UserError(
+            f"config.targets.k: {k} neighbours cannot be had from a datastore of {datastore_rows} "
+            f"rows; set it to {max(1, datastore_rows - 1)} or less, or use a larger corpus"
+        )

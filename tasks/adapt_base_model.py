@@ -2,8 +2,6 @@
 
 import numpy as np
 from peft import LoraModel
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue, TypeAdapter
 from transformers import PreTrainedModel
 
@@ -15,14 +13,11 @@ from memdec_core.optimisation import trained_parameters
 from memdec_core.trainer import train
 from memdec_core.training_batches import EpochBatches, WindowData
 from memdec_core.windows import WindowConfig, make_windows, n_rows
-from storage.artifact_ref import ArtifactRef
 from storage.checkpoint_files import CheckpointFiles
 from storage.token_shards import TokenReader
 from tasks.domain_training import load_learner, training_windows
-from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 from tasks.trained_model import write_trained_model
 
 _ADAPTATION: TypeAdapter[DaptConfig | LoraConfig] = TypeAdapter(AdaptationConfig)
@@ -85,7 +80,4 @@ def _read_split(run: ShardRun, split: str, windows: WindowConfig, vocab_size: in
     )
 
 
-@task(**STAGE_TASK)
-def adapt_base_model(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Trains the base model on the domain, as a baseline."""
-    return run_stage(job, settings, StageWork(adapt_base_model_shard))
+WORK = StageWork(adapt_base_model_shard)

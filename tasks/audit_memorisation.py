@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.audit_config import AuditConfig
@@ -15,10 +13,9 @@ from memdec_core.errors import UserError
 from memdec_core.language_model import LanguageModel, TransformerLM
 from memdec_core.memorisation import draw_spans, verbatim_rows, verbatim_runs
 from memdec_core.mixture import MixtureLM
-from memdec_core.model_loading import load_tokenizer
 from memdec_core.result_row import ResultRow
 from memdec_core.scoring_config import ScoringConfig
-from storage.artifact_ref import ArtifactRef
+from memdec_core.tokenizer_loading import load_tokenizer
 from storage.example_parquet import write_examples
 from storage.result_tables import write_results
 from storage.token_shards import TokenReader
@@ -26,8 +23,7 @@ from tasks.base_names import name_bases
 from tasks.run_settings import RunSettings
 from tasks.score_model import batch_tokens, open_model
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 from tasks.stream_text import StreamText
 from tasks.tuned_alpha import tuned_alpha
 
@@ -169,7 +165,4 @@ def _figures(rows: list[ResultRow]) -> dict[str, JsonValue]:
     return {**figures}
 
 
-@task(**STAGE_TASK)
-def audit_memorisation(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Audits what a memory and its base have learnt by heart."""
-    return run_stage(job, settings, StageWork(audit_shard))
+WORK = StageWork(audit_shard)

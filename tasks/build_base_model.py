@@ -2,26 +2,18 @@
 
 from pathlib import Path
 
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.errors import UserError
-from memdec_core.model_loading import (
-    complete_tokenizer,
-    describe_model,
-    load_tokenizer,
-)
+from memdec_core.model_loading import describe_model
+from memdec_core.tokenizer_loading import complete_tokenizer, load_tokenizer
 from memdec_core.tokenizer_match import real_vocab_size
-from storage.artifact_ref import ArtifactRef
 from storage.hub_model import copy_hub_model
 from storage.model_folder import copy_model_folder, model_folder_digest
 from tasks.pretrain_base_model import pretrain_shard
-from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 
 
 def build_base_model_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -74,7 +66,4 @@ def copy_base_model(run: ShardRun) -> dict[str, JsonValue]:
         raise UserError(f"base_model.name: {config.name}: {error}") from error
 
 
-@task(**STAGE_TASK)
-def build_base_model(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Copies the base model into the store, or pretrains one."""
-    return run_stage(job, settings, StageWork(build_base_model_shard))
+WORK = StageWork(build_base_model_shard)

@@ -5,14 +5,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.corpus_config import CorpusConfig
 from memdec_core.document_split import SPLITS
 from memdec_core.errors import UserError
-from storage.artifact_ref import ArtifactRef
 from storage.corpus_parquet import CorpusWriter
 from storage.document_readers import read_documents
 from storage.document_records import Document, Fields, Reject
@@ -28,10 +25,8 @@ from tasks.corpus_identity import (
     split_of,
     split_shares,
 )
-from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 
 _REPORT_EVERY = 1000  # records
 
@@ -116,7 +111,4 @@ def _require_every_split(config: CorpusConfig, counts: CorpusCounts) -> None:
     raise UserError(f"config.corpus.{place}: no document for {split}: {counts}; {remedy}")
 
 
-@task(**STAGE_TASK)
-def build_corpus(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Reads the documents into Parquet parts, split, every record kept or listed."""
-    return run_stage(job, settings, StageWork(build_corpus_shard))
+WORK = StageWork(build_corpus_shard)

@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.embedding import embed_windows
@@ -15,14 +13,12 @@ from memdec_core.key_model import KeyModel
 from memdec_core.model_loading import load_model, resolve_device
 from memdec_core.window_batches import consecutive_runs
 from memdec_core.windows import END, FIRST, ROW, START, Int64Array, WindowConfig, make_windows
-from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.embedding_zarr import EmbeddingBlock, write_embeddings
 from storage.token_shards import TokenReader
-from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 
 SPLITS = ("train", "valid")
 """The datastore and its queries; the test split is for the evaluation alone."""
@@ -130,7 +126,4 @@ def _number(figures: Mapping[str, JsonValue], key: str) -> float:
     return value
 
 
-@task(**STAGE_TASK)
-def build_embeddings(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Turns the token stream into a datastore and its queries."""
-    return run_stage(job, settings, StageWork(embed_shard, list_shards, summarise))
+WORK = StageWork(embed_shard, list_shards, summarise)

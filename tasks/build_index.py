@@ -6,8 +6,6 @@ from pathlib import Path
 
 import faiss
 import numpy as np
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.errors import UserError
@@ -26,16 +24,13 @@ from memdec_core.neighbour_index import (
 from memdec_core.neighbour_search import KEY_BLOCK, Datastore, search_neighbours
 from memdec_core.plots import recall_png
 from memdec_core.tile_search import Queries, exact_neighbours
-from storage.artifact_ref import ArtifactRef
 from storage.embedding_zarr import EmbeddingReader
 from storage.faiss_file import open_index, write_index
 from storage.faiss_parts import IndexParts, fits_in_parts
 from storage.key_file import open_keys, write_keys
 from tasks.open_datastore import INDEX_FILE, KEYS_FILE
-from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 
 RECALL_PICTURE = "recall.png"
 PART_SHARE = 1 / 8
@@ -169,7 +164,4 @@ def _fill_memory(
     return reached
 
 
-@task(**STAGE_TASK)
-def build_index(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Indexes the datastore's keys."""
-    return run_stage(job, settings, StageWork(index_shard))
+WORK = StageWork(index_shard)

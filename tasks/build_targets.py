@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.excluded_rows import (
@@ -14,22 +12,20 @@ from memdec_core.excluded_rows import (
     excluded_nothing,
     excluded_self,
 )
-from memdec_core.knn_distribution import SparseRows, check_k, join_rows, sparse_rows, take_rows
+from memdec_core.knn_distribution import SparseRows, join_rows, sparse_rows, take_rows
 from memdec_core.neighbour_index import sample_rows
 from memdec_core.neighbour_search import Datastore, queries_at_once, search_neighbours
 from memdec_core.neighbours import Neighbours, count_found
 from memdec_core.target_quality import TargetQuality, check_targets, measure_targets
-from memdec_core.targets_config import TargetsConfig
+from memdec_core.targets_config import TargetsConfig, check_k
 from memdec_core.tile_search import Queries, exact_neighbours
-from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.embedding_zarr import EmbeddingReader
 from storage.target_parquet import ROWS_FILE, TargetBlock, write_targets
 from tasks.open_datastore import open_datastore
-from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 
 DATASTORE = "train"
 SEARCH_SHARE = 1 / 2
@@ -189,7 +185,4 @@ def _whole_documents(reader: EmbeddingReader, start: int, stop: int) -> tuple[in
     return start, stop
 
 
-@task(**STAGE_TASK)
-def build_targets(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Turns neighbours into sparse training targets."""
-    return run_stage(job, settings, StageWork(target_shard, list_shards, summarise))
+WORK = StageWork(target_shard, list_shards, summarise)

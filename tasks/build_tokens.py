@@ -4,26 +4,22 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.document_split import SPLITS
 from memdec_core.errors import UserError
-from memdec_core.model_loading import load_tokenizer
 from memdec_core.tokenization import encode_documents
+from memdec_core.tokenizer_loading import load_tokenizer
 from memdec_core.tokenizer_match import real_vocab_size
 from memdec_core.tokens_config import TokensConfig
 from memdec_core.windows import n_rows
-from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.corpus_parquet import CorpusReader
 from storage.shard_files import ShardReader
 from storage.token_shards import write_token_shard
-from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 
 _SUMMED = ("documents", "characters", "tokens", "positions")
 
@@ -135,7 +131,4 @@ def _count(figures: Mapping[str, JsonValue], key: str) -> int:
     return value
 
 
-@task(**STAGE_TASK)
-def build_tokens(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Turns the corpus into shards of token ids."""
-    return run_stage(job, settings, StageWork(tokenize_shard, list_shards, summarise))
+WORK = StageWork(tokenize_shard, list_shards, summarise)

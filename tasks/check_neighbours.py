@@ -1,7 +1,6 @@
 """Refuses more neighbours than the datastore will have, before hours are spent on it."""
 
-from memdec_core.knn_distribution import check_k
-from memdec_core.targets_config import TargetsConfig
+from memdec_core.targets_config import TargetsConfig, check_k
 from memdec_core.windows import WindowConfig
 from storage.artifact_store import Store
 from tasks.stage_job import StageJob

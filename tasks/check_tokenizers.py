@@ -6,11 +6,7 @@ from prefect import task
 
 from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.errors import UserError
-from memdec_core.model_loading import load_tokenizer
-from memdec_core.tokenizer_compatibility import compare_tokenizers
-from memdec_core.tokenizer_match import real_vocab_size
 from storage.artifact_store import Store
-from tasks.model_tokenizers import cut_at
 from tasks.run_settings import RunSettings
 from tasks.shared_vocabulary import SharedVocabulary
 from tasks.stage_job import StageJob
@@ -43,7 +39,12 @@ def compare_models(
     store_url: str,
     _report: Report,
 ) -> None:
-    """The comparison itself, in a worker process."""
+    """The comparison itself, in a worker process: reading tokenizers imports PyTorch."""
+    from memdec_core.tokenizer_compatibility import compare_tokenizers
+    from memdec_core.tokenizer_loading import load_tokenizer
+    from memdec_core.tokenizer_match import real_vocab_size
+    from tasks.model_tokenizers import cut_at
+
     store = Store.open(store_url)
     tokenizers = {
         model.ref: load_tokenizer(store.readers(model.ref)["all"].folder()) for model in models

@@ -31,8 +31,10 @@ from tasks.drift_figures import SAMPLE_CHARACTERS, Drift
 from tasks.progress import stage_progress
 from tasks.run_settings import RunSettings
 from tasks.stage_run import TASK_OPTIONS
-from tasks.supervised_process import Report, supervise
+from tasks.supervised_process import Report, import_in_workers, supervise
 from tasks.watch_job import WatchJob
+
+import_in_workers("tasks.corpus_drift")  # PyTorch takes seconds to import
 
 Earlier = Literal["the last look", "the newest run", "nothing"]
 """What documents are compared with."""

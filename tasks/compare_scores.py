@@ -4,8 +4,6 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.alpha_search import AlphaCurve
@@ -22,18 +20,15 @@ from memdec_core.system_comparison import (
     mixture_rows,
     system_rows,
 )
-from storage.artifact_ref import ArtifactRef
 from tasks.compared_measures import compared_measures
 from tasks.compared_routers import routed_rows
 from tasks.comparison_files import write_comparison
 from tasks.comparison_tables import perplexities, reported_split
 from tasks.evaluated_splits import ELSEWHERE_SPLIT, bootstrap_of, open_splits
-from tasks.run_settings import RunSettings
 from tasks.score_knn_lm import KnnKnobs
 from tasks.scored_systems import all_scores, only_scores, scored_bases
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 from tasks.target_rows import fidelity_of, reliability_of, target_rows
 
 ADAPTED = ("rag", "dapt", "lora")
@@ -166,7 +161,4 @@ def _rows_elsewhere(
     return system_rows(system.name, name, mixed, base, {corpus: bootstrap})
 
 
-@task(**STAGE_TASK)
-def compare_scores(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Compares all systems on all bases."""
-    return run_stage(job, settings, StageWork(compare_shard))
+WORK = StageWork(compare_shard)

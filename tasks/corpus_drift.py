@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from memdec_core.drift_plot import drift_png
-from memdec_core.model_loading import load_tokenizer
 from memdec_core.perplexity import perplexity, split_log_probs
 from memdec_core.scoring_config import ScoringConfig
 from memdec_core.token_drift import Counts, changed_tokens, count_tokens, unigram_kl
 from memdec_core.tokenization import encode_documents
+from memdec_core.tokenizer_loading import load_tokenizer
 from memdec_core.tokenizer_match import real_vocab_size
 from memdec_core.tokens_config import TokensConfig
 from memdec_core.vocabulary_config import VocabularyConfig

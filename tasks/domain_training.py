@@ -5,7 +5,8 @@ from typing import NamedTuple
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from memdec_core.errors import UserError
-from memdec_core.model_loading import context_length, load_model, load_tokenizer, resolve_device
+from memdec_core.model_loading import context_length, load_model, resolve_device
+from memdec_core.tokenizer_loading import load_tokenizer
 from memdec_core.tokenizer_match import real_vocab_size
 from memdec_core.training import DomainTrainingConfig
 from memdec_core.windows import WindowConfig

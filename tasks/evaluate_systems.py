@@ -1,7 +1,5 @@
 """evaluation: bases, the memory, and bases with the memory, on exactly the same tokens."""
 
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.alpha_search import AlphaCurve
@@ -16,16 +14,13 @@ from memdec_core.system_comparison import (
     mixture_rows,
     perplexity_row,
 )
-from storage.artifact_ref import ArtifactRef
 from storage.result_tables import write_alpha_curve, write_results
 from storage.target_parquet import TargetReader
 from tasks.evaluated_splits import EvaluatedSplit, bootstrap_of, open_splits
-from tasks.run_settings import RunSettings
 from tasks.score_model import open_model
 from tasks.scored_systems import only_scores, scored_bases
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 
 
 def evaluate_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -101,7 +96,4 @@ def _write(
     return figures
 
 
-@task(**STAGE_TASK)
-def evaluate_systems(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Compares base, memory and base with memory."""
-    return run_stage(job, settings, StageWork(evaluate_shard))
+WORK = StageWork(evaluate_shard)

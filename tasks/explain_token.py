@@ -13,8 +13,8 @@ from memdec_core.explanation import (
     probable_tokens,
     token_shares,
 )
-from memdec_core.model_loading import load_tokenizer
 from memdec_core.tokenizer_compatibility import shared_vocab_size
+from memdec_core.tokenizer_loading import load_tokenizer
 from storage.artifact_store import Store
 from tasks.explained_position import DATASTORE, ExplainedPipeline, ExplainedPosition, model_folder
 from tasks.opened_pair import check_ids

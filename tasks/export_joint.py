@@ -7,8 +7,9 @@ from pydantic import JsonValue
 from transformers import PreTrainedTokenizerFast
 
 from memdec_core.joint import JointForCausalLM
-from memdec_core.model_loading import load_model, load_tokenizer
+from memdec_core.model_loading import load_model
 from memdec_core.tokenizer_compatibility import shared_vocab_size
+from memdec_core.tokenizer_loading import load_tokenizer
 from memdec_core.tokenizer_match import real_vocab_size
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store

@@ -5,20 +5,15 @@ An artifact of its own: routers of another size or seed are fitted on it without
 
 import time
 
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.router_features import FEATURES, split_router_features
 from memdec_core.scoring_config import ScoringConfig
-from storage.artifact_ref import ArtifactRef
 from storage.feature_parquet import write_features
 from tasks.evaluated_splits import open_splits
-from tasks.run_settings import RunSettings
 from tasks.score_model import batch_tokens, by_split, list_splits, open_model
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 
 
 def extract_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -54,7 +49,4 @@ def extract_shard(run: ShardRun) -> dict[str, JsonValue]:
     }
 
 
-@task(**STAGE_TASK)
-def extract_router_features(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Computes what a router sees of valid and test."""
-    return run_stage(job, settings, StageWork(extract_shard, list_splits, by_split))
+WORK = StageWork(extract_shard, list_splits, by_split)

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.comparison_plots import forgetting_png
@@ -25,10 +23,8 @@ from tasks.domains_tables import (
 from tasks.joint_rows import joint_rows
 from tasks.latency_page import latency_sections
 from tasks.report_tables import Rows
-from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 
 
 def join_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -88,7 +84,4 @@ def _pictures(rows: Rows) -> dict[str, bytes]:
     return pictures
 
 
-@task(**STAGE_TASK)
-def join_comparisons(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Joins the comparisons of several corpora."""
-    return run_stage(job, settings, StageWork(join_shard))
+WORK = StageWork(join_shard)

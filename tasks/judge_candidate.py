@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.alpha_search import search_alpha
@@ -17,21 +15,17 @@ from memdec_core.promotion_config import PromotionConfig
 from memdec_core.promotion_gate import GateCheck, interval_check, verdict
 from memdec_core.result_row import TUNING_SPLIT
 from memdec_core.system_comparison import Scores
-from storage.artifact_ref import ArtifactRef
 from storage.gate_parquet import write_checks
 from tasks.evaluated_splits import bootstrap_of, open_splits
 from tasks.evaluation_rows import evaluation_rows
 from tasks.gate_page import gate_page
-from tasks.run_settings import RunSettings
 from tasks.scored_systems import only_scores, scored_bases
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_kinds import PREVIOUS_TEXT
+from tasks.stage_work import StageWork
 
 NEW, OLD = "memory_scores", "production_scores"
 JUDGED = "test"
-PREVIOUS = "previous_text"
-"""The text that production was built with; no other corpus can have this name."""
 
 
 def judge_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -81,9 +75,9 @@ def _on_the_domain(run: ShardRun, limits: PromotionConfig) -> Iterator[GateCheck
             continue
         ratio = perplexity_ratio_interval(new, text.mixed(OLD), bootstrap)
         yield interval_check("test perplexity, ratio to production", name, ratio, 1.0)
-        before = _Text(run, number, PREVIOUS)
+        before = _Text(run, number, PREVIOUS_TEXT)
         new = before.mixed(NEW, text.alpha(NEW))
-        there = _bootstrap(run, f"{PREVIOUS}:tokens")
+        there = _bootstrap(run, f"{PREVIOUS_TEXT}:tokens")
         ratio = perplexity_ratio_interval(new, before.mixed(OLD), there)
         said = "perplexity on the test text that production was built with, ratio to production"
         yield interval_check(said, name, ratio, 1 + limits.revision_tolerance)
@@ -170,7 +164,7 @@ def _forgetting(run: ShardRun, limits: PromotionConfig) -> Iterator[GateCheck]:
 def _corpora(run: ShardRun) -> list[str]:
     """Names of the other corpora among the inputs."""
     names = [role.removesuffix(":tokens") for role in run.job.inputs if role.endswith(":tokens")]
-    return [name for name in names if name != PREVIOUS]
+    return [name for name in names if name != PREVIOUS_TEXT]
 
 
 def _bootstrap(run: ShardRun, role: str) -> Bootstrap:
@@ -188,7 +182,4 @@ def _evaluation(run: ShardRun) -> EvaluationConfig:
     return EvaluationConfig.model_validate(run.job.config["evaluation"])
 
 
-@task(**STAGE_TASK)
-def judge_candidate(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Compares a finished build with what is in production."""
-    return run_stage(job, settings, StageWork(judge_shard))
+WORK = StageWork(judge_shard)

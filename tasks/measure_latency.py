@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.errors import UserError
@@ -16,15 +14,12 @@ from memdec_core.latency import BASE, Timing, measure
 from memdec_core.latency_config import LatencyConfig
 from memdec_core.latency_plot import RatioPoint, latency_png
 from memdec_core.scoring_config import ScoringConfig
-from storage.artifact_ref import ArtifactRef
 from storage.latency_parquet import write_latency
 from storage.token_shards import TokenReader
 from tasks.base_names import name_bases
-from tasks.run_settings import RunSettings
 from tasks.score_model import open_model
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 from tasks.timed_systems import TimedSystem, open_systems
 
 PROMPT_SPLITS = ("test", "valid")
@@ -157,7 +152,4 @@ def _picture(
     return latency_png(points, flops_ratio, context)
 
 
-@task(**STAGE_TASK)
-def measure_latency(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Measures time and memory of all systems on one base."""
-    return run_stage(job, settings, StageWork(measure_shard))
+WORK = StageWork(measure_shard)

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from transformers import PreTrainedTokenizerFast
 
 from memdec_core.errors import UserError
-from memdec_core.model_loading import complete_tokenizer, load_tokenizer
 from memdec_core.tokenizer_compatibility import Compatibility, compare_tokenizers
+from memdec_core.tokenizer_loading import complete_tokenizer, load_tokenizer
 from memdec_core.tokenizer_match import real_vocab_size
 from storage.artifact_ref import ArtifactRef
 from storage.hub_model import hub_commit, hub_tokenizer

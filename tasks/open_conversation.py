@@ -7,7 +7,8 @@ import torch
 from memdec_core.continuation_config import ContinuationConfig
 from memdec_core.errors import UserError
 from memdec_core.joint.conversation import Conversation
-from memdec_core.model_loading import load_tokenizer, resolve_device
+from memdec_core.model_loading import resolve_device
+from memdec_core.tokenizer_loading import load_tokenizer
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from tasks.open_joint import open_joint

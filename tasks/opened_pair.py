@@ -9,8 +9,9 @@ from transformers import PreTrainedTokenizerFast
 
 from memdec_core.errors import UserError
 from memdec_core.language_model import TransformerLM
-from memdec_core.model_loading import load_model, load_tokenizer
+from memdec_core.model_loading import load_model
 from memdec_core.tokenizer_compatibility import shared_vocab_size
+from memdec_core.tokenizer_loading import load_tokenizer
 from memdec_core.tokenizer_match import real_vocab_size
 
 

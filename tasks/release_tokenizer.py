@@ -1,9 +1,8 @@
 """Whether two memories count the same tokens, without which their perplexities mean nothing."""
 
-from memdec_core.model_loading import load_tokenizer
-from memdec_core.tokenizer_match import explain_difference
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
+from storage.model_folder import tokenizer_digest
 
 
 def tokenizer_difference(store: Store, new_memory: ArtifactRef, old_memory: ArtifactRef) -> str:
@@ -13,8 +12,13 @@ def tokenizer_difference(store: Store, new_memory: ArtifactRef, old_memory: Arti
         MissingArtifact: A memory is not in the store.
         UserError: A tokenizer cannot be read.
     """
-    new, old = (
-        load_tokenizer(store.readers(store.require(ref).ref)["all"].folder())
-        for ref in (new_memory, old_memory)
-    )
+    folders = [
+        store.readers(store.require(ref).ref)["all"].folder() for ref in (new_memory, old_memory)
+    ]
+    if len({tokenizer_digest(folder) for folder in folders}) == 1:
+        return ""
+    from memdec_core.tokenizer_loading import load_tokenizer  # PyTorch takes seconds to import
+    from memdec_core.tokenizer_match import explain_difference
+
+    new, old = map(load_tokenizer, folders)
     return explain_difference(new, old) or ""

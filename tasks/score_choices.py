@@ -6,23 +6,18 @@ By token, so that a mixture of any weight, and every way of scoring labels, foll
 import time
 
 import numpy as np
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.choice_scoring import choice_log_probs
 from memdec_core.downstream import METHODS, predict
 from memdec_core.downstream_config import DownstreamConfig
 from memdec_core.errors import UserError
-from memdec_core.model_loading import load_tokenizer
-from storage.artifact_ref import ArtifactRef
+from memdec_core.tokenizer_loading import load_tokenizer
 from storage.choice_parquet import write_choices
 from tasks.downstream_scores import settings_of
-from tasks.run_settings import RunSettings
 from tasks.score_model import batch_tokens, by_split, open_model
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 from tasks.task_inputs import TaskInputs, choice_table, input_figures, list_tasks, read_inputs
 
 
@@ -77,7 +72,4 @@ def _check_ids(run: ShardRun, inputs: TaskInputs, vocab_size: int) -> None:
         )
 
 
-@task(**STAGE_TASK)
-def score_choices(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Scores the choices of downstream tasks with one model."""
-    return run_stage(job, settings, StageWork(score_shard, list_tasks, by_split))
+WORK = StageWork(score_shard, list_tasks, by_split)

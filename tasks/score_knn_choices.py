@@ -6,24 +6,20 @@ The neighbours' part alone, under every temperature tried, as `score_knn_lm` has
 import time
 
 import numpy as np
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.embeddings_config import EmbeddingsConfig
 from memdec_core.key_model import KeyModel
 from memdec_core.knn_choices import ChoiceSearch, knn_choice_log_probs
-from memdec_core.model_loading import context_length, load_model, load_tokenizer, resolve_device
-from storage.artifact_ref import ArtifactRef
+from memdec_core.model_loading import context_length, load_model, resolve_device
+from memdec_core.tokenizer_loading import load_tokenizer
 from storage.choice_parquet import write_choices
 from storage.embedding_zarr import EmbeddingReader
 from tasks.open_datastore import open_datastore
-from tasks.run_settings import RunSettings
 from tasks.score_knn_lm import MEMORY_SHARE, KnnKnobs
 from tasks.score_model import by_split
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 from tasks.task_inputs import choice_table, input_figures, list_tasks, read_inputs
 
 
@@ -70,7 +66,4 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
     }
 
 
-@task(**STAGE_TASK)
-def score_knn_choices(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Scores the choices of downstream tasks with a datastore."""
-    return run_stage(job, settings, StageWork(score_shard, list_tasks, by_split))
+WORK = StageWork(score_shard, list_tasks, by_split)

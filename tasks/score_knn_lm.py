@@ -9,8 +9,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import BaseModel, JsonValue
 
 from memdec_core.embedding import embed_windows
@@ -18,20 +16,18 @@ from memdec_core.embeddings_config import EmbeddingsConfig
 from memdec_core.excluded_rows import excluded_nothing
 from memdec_core.key_model import KeyModel
 from memdec_core.knn_scores import label_log_probs
-from memdec_core.model_loading import load_model, load_tokenizer, resolve_device
+from memdec_core.model_loading import load_model, resolve_device
 from memdec_core.neighbour_search import queries_at_once, search_neighbours
 from memdec_core.neighbours import without_rows
 from memdec_core.tile_search import Queries
-from storage.artifact_ref import ArtifactRef
+from memdec_core.tokenizer_loading import load_tokenizer
 from storage.embedding_zarr import EmbeddingReader
 from tasks.cut_vocabulary import vocabulary_of
 from tasks.evaluated_splits import open_splits
 from tasks.open_datastore import open_datastore
-from tasks.run_settings import RunSettings
 from tasks.score_model import by_split, list_splits, write_split_scores
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 
 MEMORY_SHARE = 1 / 3
 """Of a worker's memory: for the forward pass, and for the search."""
@@ -100,7 +96,4 @@ def _queries(run: ShardRun, k: int) -> Iterator[tuple[NDArray[np.float16], NDArr
             run.report(done / total, f"{done:,} of {total:,} positions, {run.shard} split")
 
 
-@task(**STAGE_TASK)
-def score_knn_lm(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Scores every position of valid and test with a datastore."""
-    return run_stage(job, settings, StageWork(score_shard, list_splits, by_split))
+WORK = StageWork(score_shard, list_splits, by_split)

@@ -10,17 +10,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.errors import UserError
 from memdec_core.language_model import LOGIT_BYTES, TransformerLM
-from memdec_core.model_loading import load_model, load_tokenizer, resolve_device
+from memdec_core.model_loading import load_model, resolve_device
 from memdec_core.perplexity import perplexity, split_log_probs
 from memdec_core.scoring_config import ScoringConfig
 from memdec_core.tokenizer_compatibility import compare_tokenizers
-from storage.artifact_ref import ArtifactRef
+from memdec_core.tokenizer_loading import load_tokenizer
 from storage.artifact_store import Store
 from storage.score_parquet import write_scores
 from tasks.cut_vocabulary import check_split, vocabulary_of
@@ -28,7 +26,7 @@ from tasks.evaluated_splits import open_splits
 from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
 from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 
 MOST_BATCH_TOKENS = {"cpu": 8192, "cuda": 131_072}
 """Larger batches are no faster, and on a CPU they fall out of the caches."""
@@ -144,7 +142,4 @@ def _memory_bytes(settings: RunSettings) -> int:
     return int(settings.memory_gb * 1e9)
 
 
-@task(**STAGE_TASK)
-def score_model(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Scores every position of valid and test with one model."""
-    return run_stage(job, settings, StageWork(score_shard, list_splits, by_split))
+WORK = StageWork(score_shard, list_splits, by_split)

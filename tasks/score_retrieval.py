@@ -3,8 +3,6 @@
 import time
 
 import numpy as np
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.passage_retrieval import PassageIndex, cut_passages
@@ -12,15 +10,12 @@ from memdec_core.perplexity import perplexity, split_log_probs
 from memdec_core.retrieval_config import RetrievalConfig
 from memdec_core.retrieval_lm import RetrievalLM
 from memdec_core.scoring_config import ScoringConfig
-from storage.artifact_ref import ArtifactRef
 from storage.token_shards import TokenReader
 from tasks.cut_vocabulary import check_split
 from tasks.evaluated_splits import open_splits
-from tasks.run_settings import RunSettings
 from tasks.score_model import batch_tokens, by_split, list_splits, open_model, write_split_scores
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 
 
 def score_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -64,7 +59,4 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
     return figures | {"passages": len(passages_N2), "perplexity": perplexity(log_probs_N)}
 
 
-@task(**STAGE_TASK)
-def score_retrieval(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Scores every position of valid and test with retrieved passages in the context."""
-    return run_stage(job, settings, StageWork(score_shard, list_splits, by_split))
+WORK = StageWork(score_shard, list_splits, by_split)

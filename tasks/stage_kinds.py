@@ -1,4 +1,4 @@
-"""The names of the stages."""
+"""The names of the stages, and of a text."""
 
 from typing import Literal
 
@@ -31,3 +31,6 @@ ComparedStage = Literal[
 
 AnyStage = Literal[StageName, ComparedStage, "promotion_gate"]
 """The gate follows a finished run."""
+
+PREVIOUS_TEXT = "previous_text"
+"""To the gate, the text that production was built with; no other corpus can have this name."""

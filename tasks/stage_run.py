@@ -1,10 +1,8 @@
 """What every stage does around its work: reuse, claim, build the missing shards, seal, publish."""
 
-import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -15,54 +13,27 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.tasks import Task, exponential_backoff
-from pydantic import JsonValue
 
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.claims import claim
 from storage.manifest import Manifest, ManifestDraft
-from storage.store_errors import StoreUnavailable, translated
-from tasks.memory_sampler import MemorySampler
+from storage.store_errors import StoreUnavailable
 from tasks.progress import StageProgress, stage_progress
 from tasks.run_settings import RunSettings
-from tasks.shard_run import ShardRun
 from tasks.software import git_commit, software_versions
 from tasks.stage_job import StageJob
 from tasks.stage_timeout import Deadline
+from tasks.stage_work import ONE_SHARD
+from tasks.stage_worker import build_committed, list_shards, summarise
 from tasks.supervised_process import (
-    Report,
     WorkerDied,
     WorkerTimedOut,
+    import_in_workers,
     stop_workers,
     supervise,
 )
 from tasks.ui_artifacts import publish_manifest
-
-Figures = dict[str, JsonValue]
-ONE_SHARD = "all"
-
-
-def _one_shard(_job: StageJob, _store: Store) -> list[str]:
-    return [ONE_SHARD]
-
-
-def _figures_of_one_shard(metas: dict[str, Figures]) -> Figures:
-    return metas[ONE_SHARD]
-
-
-@dataclass(frozen=True)
-class StageWork:
-    """The three things in which stages differ.
-
-    Attributes:
-        build_shard: Builds one shard in a worker process and returns its figures.
-        list_shards: Names the stage's shards; the same names for the same job, always.
-        summarise: Makes the manifest's figures from the figures of all shards, by shard name.
-    """
-
-    build_shard: Callable[[ShardRun], Figures]
-    list_shards: Callable[[StageJob, Store], list[str]] = _one_shard
-    summarise: Callable[[dict[str, Figures]], Figures] = _figures_of_one_shard
 
 
 def is_transient(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -83,16 +54,42 @@ TASK_OPTIONS: dict[str, Any] = {
     "retry_delay_seconds": exponential_backoff(backoff_factor=2),
     "retry_condition_fn": is_transient,
 }
-STAGE_TASK: dict[str, Any] = TASK_OPTIONS | {"task_run_name": "{job.title} ({job.ref})"}
+import_in_workers("tasks.stage_worker")
+StageTask = Task[[StageJob, RunSettings], Any]
+T = TypeVar("T")
 
 
-def run_stage(job: StageJob, settings: RunSettings, work: StageWork) -> State[ArtifactRef]:
+def stage_task(module: str, description: str, *, sharded: bool = False) -> StageTask:
+    """Makes a stage's Prefect task; the stage's own part is imported in worker processes alone.
+
+    Args:
+        module: Has the stage's `WORK`; the task is named after it.
+        description: What the task does, for the UI.
+        sharded: Whether the work lists its shards; if not, there is one.
+    """
+    import_in_workers(module)
+
+    def run(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
+        return run_stage(job, settings, module, sharded=sharded)
+
+    return task(
+        name=module.rpartition(".")[2],
+        description=description,
+        task_run_name="{job.title} ({job.ref})",
+        **TASK_OPTIONS,
+    )(run)
+
+
+def run_stage(
+    job: StageJob, settings: RunSettings, module: str, *, sharded: bool
+) -> State[ArtifactRef]:
     """Builds a stage's artifact, or reuses it when it exists.
 
     Args:
         job: What to build.
         settings: How to build it.
-        work: The stage's own part.
+        module: Has the stage's own part.
+        sharded: Whether that lists its shards.
 
     Returns:
         A completed state that holds the artifact's reference; named `Cached` when it was reused.
@@ -111,15 +108,21 @@ def run_stage(job: StageJob, settings: RunSettings, work: StageWork) -> State[Ar
     with claim(store, job.ref, on_wait=logger.info) as attempt:
         if attempt is None:
             return _done(store, job, store.require(job.ref), reused=True)
-        names = work.list_shards(job, store)
-        _build_missing(job, settings, work, attempt, names)
+        names = [ONE_SHARD]
+        if sharded:
+            names = _in_worker(settings, list_shards, module, job, settings.store)
+        _build_missing(job, settings, module, attempt, names)
         entries = [store.committed(job.ref)[name] for name in names]
+        figures = entries[0].meta
+        if sharded:
+            metas = {entry.name: entry.meta for entry in entries}
+            figures = _in_worker(settings, summarise, module, metas)
         draft = ManifestDraft(
             format_version=job.format_version,
             config=job.identity,
             inputs=job.inputs,
             shards=entries,
-            figures=work.summarise({entry.name: entry.meta for entry in entries}),
+            figures=figures,
             software=software_versions(),
             git_commit=git_commit(),
             flow_run_id=flow_run.get_id(),
@@ -129,7 +132,7 @@ def run_stage(job: StageJob, settings: RunSettings, work: StageWork) -> State[Ar
 
 
 def _build_missing(
-    job: StageJob, settings: RunSettings, work: StageWork, attempt: str, names: list[str]
+    job: StageJob, settings: RunSettings, module: str, attempt: str, names: Sequence[str]
 ) -> None:
     """Builds the shards that no earlier attempt has committed, at most `workers` at a time."""
     committed = Store.open(settings.store).committed(job.ref)
@@ -138,14 +141,14 @@ def _build_missing(
     with stage_progress(job.title, len(names), len(names) - len(missing)) as progress:
         if names == [ONE_SHARD]:
             for name in missing:
-                supervise_shard(job, name, attempt, settings, work, progress, deadline)
+                supervise_shard(job, name, attempt, settings, module, progress, deadline)
             return
         running: deque[PrefectFuture[None]] = deque()
         try:
             for name in missing:
                 if len(running) == settings.workers:
                     running.popleft().result()
-                shard = (job, name, attempt, settings, work, progress, deadline)
+                shard = (job, name, attempt, settings, module, progress, deadline)
                 running.append(build_shard.submit(*shard))
             for future in running:
                 future.result()
@@ -159,7 +162,7 @@ def supervise_shard(
     shard: str,
     attempt: str,
     settings: RunSettings,
-    work: StageWork,
+    module: str,
     progress: StageProgress,
     deadline: Deadline | None,
 ) -> None:
@@ -172,10 +175,10 @@ def supervise_shard(
     def report(fraction: float, note: str) -> None:
         progress.report(shard, fraction, note)
 
-    arguments = (work.build_shard, job, shard, attempt, settings)
+    arguments = (module, job, shard, attempt, settings)
     seconds = None if deadline is None else deadline.seconds_left()
     try:
-        supervise(_build_in_worker, arguments, report, settings.threads, seconds)
+        supervise(build_committed, arguments, report, settings.threads, seconds)
     except WorkerTimedOut:
         assert deadline is not None
         raise deadline.error() from None
@@ -187,20 +190,9 @@ build_shard = task(task_run_name="{job.title}, shard {shard} ({job.ref})", **TAS
 )
 
 
-def _build_in_worker(
-    work: Callable[[ShardRun], Figures],
-    job: StageJob,
-    shard: str,
-    attempt: str,
-    settings: RunSettings,
-    report: Report,
-) -> None:
-    store = Store.open(settings.store)
-    writer = store.writer(job.ref, shard, attempt)
-    started = time.monotonic()
-    with translated(str(job.ref)), MemorySampler() as memory:
-        figures = work(ShardRun(job, shard, settings, store, writer, report))
-    writer.commit(figures, time.monotonic() - started, memory.peak_bytes)
+def _in_worker(settings: RunSettings, work: Callable[..., T], *arguments: object) -> T:
+    """Runs what takes a moment, but needs the libraries of the stage."""
+    return supervise(work, arguments, lambda _done, _note: None, settings.threads)
 
 
 def _done(store: Store, job: StageJob, manifest: Manifest, *, reused: bool) -> State[ArtifactRef]:

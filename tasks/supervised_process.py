@@ -39,30 +39,8 @@ _WORKER_ENVIRONMENT = {
 }
 
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(
-    [
-        "tasks.build_corpus",
-        "tasks.build_base_model",
-        "tasks.transfer_vocabulary",
-        "tasks.build_tokens",
-        "tasks.build_embeddings",
-        "tasks.build_index",
-        "tasks.build_targets",
-        "tasks.train_memory",
-        "tasks.adapt_base_model",
-        "tasks.score_model",
-        "tasks.score_knn_lm",
-        "tasks.score_retrieval",
-        "tasks.score_choices",
-        "tasks.score_knn_choices",
-        "tasks.audit_memorisation",
-        "tasks.measure_latency",
-        "tasks.compare_scores",
-        "tasks.evaluate_systems",
-        "tasks.write_report",
-        "tasks.judge_candidate",
-    ]
-)
+_IMPORTED = ["tasks.worker_libraries"]
+_PROCESSES.set_forkserver_preload(_IMPORTED)
 
 
 class WorkerDied(RuntimeError):
@@ -79,6 +57,16 @@ class WorkerTimedOut(RuntimeError):
 
 class WorkersStopped(RuntimeError):
     """The run is being stopped; no worker starts or goes on."""
+
+
+def import_in_workers(module: str) -> None:
+    """Has a module imported once, in what workers are forked from, and not by each of them.
+
+    Args:
+        module: Its name. It must be known before the first worker starts.
+    """
+    _IMPORTED.append(module)
+    _PROCESSES.set_forkserver_preload(_IMPORTED)
 
 
 def supervise(

@@ -2,8 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.alpha_router import RoutedScores, route_scores
@@ -14,16 +12,13 @@ from memdec_core.result_row import TUNING_SPLIT
 from memdec_core.router_features import FEATURES
 from memdec_core.router_table import alpha_figures
 from memdec_core.router_training import RouterFit, Tokens, fit_router
-from storage.artifact_ref import ArtifactRef
 from storage.feature_parquet import read_features
 from storage.routed_parquet import write_routed
 from storage.router_files import write_router
 from tasks.evaluated_splits import EvaluatedSplit, open_splits
-from tasks.run_settings import RunSettings
 from tasks.scored_systems import only_scores
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 from tasks.tuned_alpha import tuned_alpha
 
 
@@ -81,7 +76,4 @@ def _figures(routed: RoutedScores) -> dict[str, JsonValue]:
     return {"perplexity": perplexity(routed.log_probs_N), **alpha_figures(routed.alphas_N)}
 
 
-@task(**STAGE_TASK)
-def train_alpha_router(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Fits a router of α for one base."""
-    return run_stage(job, settings, StageWork(train_shard))
+WORK = StageWork(train_shard)

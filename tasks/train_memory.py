@@ -1,7 +1,5 @@
 """memory: a student learns to give p_kNN without the datastore."""
 
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.batch_loss import Objective
@@ -10,15 +8,12 @@ from memdec_core.trainer import train
 from memdec_core.training import MemoryTrainingConfig
 from memdec_core.training_batches import EpochBatches, WindowData
 from memdec_core.windows import WindowConfig, make_windows, n_rows
-from storage.artifact_ref import ArtifactRef
 from storage.checkpoint_files import CheckpointFiles
 from storage.target_parquet import TargetReader
 from storage.token_shards import TokenReader
 from tasks.domain_training import load_learner, training_windows
-from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 from tasks.trained_model import write_trained_model
 
 
@@ -72,7 +67,4 @@ def _read_split(run: ShardRun, split: str, windows: WindowConfig, vocab_size: in
     )
 
 
-@task(**STAGE_TASK)
-def train_memory(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Trains the memory to imitate the targets."""
-    return run_stage(job, settings, StageWork(train_memory_shard))
+WORK = StageWork(train_memory_shard)

@@ -1,22 +1,17 @@
 """student: a memory of another tokenizer family takes the base model's vocabulary."""
 
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
 from memdec_core.errors import UserError
-from memdec_core.model_loading import load_tokenizer
 from memdec_core.student_config import FromMemoryConfig
 from memdec_core.tokenizer_compatibility import compare_tokenizers
+from memdec_core.tokenizer_loading import load_tokenizer
 from memdec_core.tokenizer_match import real_vocab_size
 from memdec_core.vocabulary_transfer import transfer_vocabulary
 from memdec_core.windows import WindowConfig
-from storage.artifact_ref import ArtifactRef
 from tasks.domain_training import load_learner
-from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 
 
 def transfer_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -57,7 +52,4 @@ def transfer_shard(run: ShardRun) -> dict[str, JsonValue]:
     }
 
 
-@task(**STAGE_TASK)
-def transfer_student(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Gives a memory of another tokenizer family the base model's vocabulary."""
-    return run_stage(job, settings, StageWork(transfer_shard))
+WORK = StageWork(transfer_shard)

@@ -1,17 +1,12 @@
 """report: one page on what was built, how good it is and where to look next."""
 
-from prefect import task
-from prefect.client.schemas.objects import State
 from pydantic import JsonValue
 
-from storage.artifact_ref import ArtifactRef
 from storage.result_tables import read_results
 from tasks.lineage import trace
 from tasks.report_page import headline, report_page
-from tasks.run_settings import RunSettings
 from tasks.shard_run import ShardRun
-from tasks.stage_job import StageJob
-from tasks.stage_run import STAGE_TASK, StageWork, run_stage
+from tasks.stage_work import StageWork
 
 PICTURES = {
     "loss_curves.png": ("memory", "curves.png"),
@@ -44,7 +39,4 @@ def report_shard(run: ShardRun) -> dict[str, JsonValue]:
     return {"headline": " ".join(line.strip().replace("**", "") for line in headline(rows))}
 
 
-@task(**STAGE_TASK)
-def write_report(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-    """Writes the page that a person reads."""
-    return run_stage(job, settings, StageWork(report_shard))
+WORK = StageWork(report_shard)

@@ -40,8 +40,9 @@ from memdec_core.errors import UserError
 from memdec_core.generation import TransformerDecoder
 from memdec_core.language_model import TransformerLM
 from memdec_core.mixture import mix_log_probs
-from memdec_core.model_loading import load_model, load_tokenizer
+from memdec_core.model_loading import load_model
 from memdec_core.tokenizer_compatibility import shared_vocab_size
+from memdec_core.tokenizer_loading import load_tokenizer
 
 _log = logging.getLogger(__name__)
 _PLACEHOLDER = -1

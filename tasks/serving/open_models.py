@@ -10,8 +10,9 @@ from transformers import PreTrainedTokenizerFast
 from memdec_core.errors import UserError
 from memdec_core.generation import stop_tokens_of
 from memdec_core.language_model import TransformerLM
-from memdec_core.model_loading import load_model, load_tokenizer, resolve_device
+from memdec_core.model_loading import load_model, resolve_device
 from memdec_core.serving.models import ServedModels
+from memdec_core.tokenizer_loading import load_tokenizer
 from memdec_core.tokenizer_match import explain_difference, real_vocab_size
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store

@@ -10,7 +10,8 @@ from prefect.client.schemas.objects import StateType
 from storage.artifact_store import Store
 from tasks.run_settings import RunSettings
 from tests.running_services import RunningServices, comes_true
-from tests.sharded_flow import TOKENS, build_shards, sharded_job
+from tests.sharded_flow import build_shards
+from tests.sharded_work import TOKENS, sharded_job
 
 SHARDS = int(os.environ.get("MEMDEC_SHARDS", "60"))  # 500 takes minutes
 

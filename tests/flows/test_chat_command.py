@@ -11,7 +11,7 @@ import pytest
 
 from memdec_core.continuation_config import ContinuationConfig
 from memdec_core.joint.conversation import Conversation
-from memdec_core.model_loading import load_tokenizer
+from memdec_core.tokenizer_loading import load_tokenizer
 from tasks.open_joint import open_joint
 from tests.command_line import ENTRY, ROOT
 from tests.tiny_run import TinyRun

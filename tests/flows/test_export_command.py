@@ -18,7 +18,7 @@ from flows.export_command import export
 from flows.plan import plan_pipeline
 from memdec_core.errors import UserError
 from memdec_core.joint import JointForCausalLM
-from memdec_core.model_loading import load_tokenizer
+from memdec_core.tokenizer_loading import load_tokenizer
 from storage.artifact_store import Store
 from storage.published_folder import FolderNotOurs
 from tasks import export_joint

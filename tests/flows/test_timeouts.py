@@ -12,7 +12,8 @@ from tasks.run_settings import RunSettings
 from tasks.stage_timeout import StageTimedOut, StageTimeout
 from tasks.supervised_process import supervise
 from tests.command_line import memdec, memdec_json
-from tests.sharded_flow import TOKENS, build_shards, sharded_job
+from tests.sharded_flow import build_shards
+from tests.sharded_work import TOKENS, sharded_job
 
 SHARDS = ["quick-0", "slow", "quick-1", "never"]
 

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memdec_core.errors import UserError
-from memdec_core.knn_distribution import check_k, sparse_rows, token_masses
+from memdec_core.knn_distribution import sparse_rows, token_masses
 from memdec_core.neighbours import Neighbours, nearest
-from memdec_core.targets_config import TargetsConfig
+from memdec_core.targets_config import TargetsConfig, check_k
 from tests.oracles_knn import dictionary_distribution
 
 WHOLE = TargetsConfig(mass=1.0, max_entries=10_000)

@@ -13,14 +13,8 @@ from transformers import PreTrainedTokenizerFast
 from memdec_core.base_model_config import PretrainConfig
 from memdec_core.corpus_config import CorpusConfig
 from memdec_core.errors import UserError
-from memdec_core.model_loading import (
-    complete_tokenizer,
-    describe_model,
-    load_model,
-    load_tokenizer,
-    new_model,
-    resolve_device,
-)
+from memdec_core.model_loading import describe_model, load_model, new_model, resolve_device
+from memdec_core.tokenizer_loading import complete_tokenizer, load_tokenizer
 from memdec_core.tokenizer_match import explain_difference
 from tests.tiny_models import TEXTS, tiny_model, tiny_model_folder, tiny_tokenizer
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memdec_core.errors import UserError
-from memdec_core.model_loading import load_tokenizer
+from memdec_core.tokenizer_loading import load_tokenizer
 from memdec_core.tokenizer_match import explain_difference, real_vocab_size
 from memdec_core.tokenizer_training import train_tokenizer
 from tests.tiny_models import TEXTS

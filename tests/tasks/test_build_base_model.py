@@ -10,7 +10,8 @@ from pydantic import JsonValue
 
 from memdec_core.base_model_config import BaseModelConfig
 from memdec_core.errors import UserError
-from memdec_core.model_loading import load_model, load_tokenizer
+from memdec_core.model_loading import load_model
+from memdec_core.tokenizer_loading import load_tokenizer
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store
 from storage.model_folder import ModelFolderError

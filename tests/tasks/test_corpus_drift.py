@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from memdec_core.model_loading import load_tokenizer
+from memdec_core.tokenizer_loading import load_tokenizer
 from storage.artifact_store import Store
 from storage.corpus_parquet import CorpusReader
 from storage.duplicate_index import text_digest

@@ -9,7 +9,8 @@ import torch
 from pydantic import JsonValue
 
 from memdec_core.errors import UserError
-from memdec_core.model_loading import load_model, load_tokenizer
+from memdec_core.model_loading import load_model
+from memdec_core.tokenizer_loading import load_tokenizer
 from memdec_core.tokenizer_match import explain_difference
 from storage.artifact_ref import ArtifactRef
 from storage.artifact_store import Store

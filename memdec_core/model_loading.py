@@ -20,8 +20,8 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from memdec_core.base_model_config import PretrainConfig
+from memdec_core.config_json import first_line, load_model_config
 from memdec_core.errors import UserError
-from memdec_core.model_folder import first_line, load_model_config
 
 _CAUSAL_LM: Any = AutoModelForCausalLM  # transformers types the class, but not what it returns
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from memdec_core.config_json import first_line, load_model_config
 from memdec_core.errors import UserError
-from memdec_core.model_folder import first_line, load_model_config
 from memdec_core.tokenizer_match import real_vocab_size
 
 

@@ -1,4 +1,4 @@
-"""What a model folder in Hugging Face format says of itself, without its weights."""
+"""config.json of a model folder in Hugging Face format, and how what a library says is quoted."""
 
 from pathlib import Path
 

@@ -17,10 +17,14 @@ Found = TypeVar("Found")
 PATIENCE = 400.0
 
 
-def write_deployed_pipelines(folder: Path) -> Path:
+def write_deployed_pipelines(folder: Path, schedule: Mapping[str, str | None]) -> Path:
     """Writes the pipelines `law` and `medicine` over relative paths; returns their folder.
 
     Their documents are found only from the folder `place`, in which the pipelines lie.
+
+    Args:
+        folder: Where to make `place`.
+        schedule: Of `law`; nothing of `medicine` happens by the clock.
     """
     place = folder / "place"
     file = write_tiny_pipeline(place)
@@ -30,11 +34,8 @@ def write_deployed_pipelines(folder: Path) -> Path:
     config["base_model"]["pretrain"]["corpus"]["documents"] = ["general.jsonl"]
     pipelines = place / "pipelines"
     pipelines.mkdir()
-    for name, schedule in (
-        ("law", {"build": "30 2 * * *", "timezone": "Europe/Berlin"}),
-        ("medicine", {"watch": None}),
-    ):
-        content = config | {"name": name, "schedule": schedule}
+    for name, own in (("law", dict(schedule)), ("medicine", {"watch": None})):
+        content = config | {"name": name, "schedule": own}
         (pipelines / f"{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     return pipelines
 

@@ -97,10 +97,10 @@ def check_releases(
     assert in_production() == memories[0]
     memdec_json("promote", *arguments, "--why", "to try it", env=env)
     assert in_production() == memories[1]
-    assert comes_true(lambda: announced() == (True, memories), 30), announced()
+    assert comes_true(lambda: announced() == (True, memories), 120), announced()
     memdec_json("rollback", *arguments, env=env)
     assert in_production() == memories[0]
-    assert comes_true(lambda: announced() == (True, [*memories, memories[0]]), 30), announced()
+    assert comes_true(lambda: announced() == (True, [*memories, memories[0]]), 120), announced()
     nobody = {**env, "PREFECT_API_URL": "http://127.0.0.1:9/api"}
     promoted = memdec("promote", *arguments, env=nobody)
     assert promoted.returncode == 0

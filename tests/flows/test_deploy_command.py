@@ -24,7 +24,8 @@ FLOWS = ("build-memory", "compare-systems", "watch-corpus")
 
 @pytest.fixture(scope="module")
 def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_deployed_pipelines(tmp_path_factory.mktemp("deployed"))
+    schedule = {"build": "30 2 * * *", "timezone": "Europe/Berlin"}
+    return write_deployed_pipelines(tmp_path_factory.mktemp("deployed"), schedule)
 
 
 @pytest.fixture

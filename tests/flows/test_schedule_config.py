@@ -15,9 +15,12 @@ def test_a_pipeline_is_watched_and_nothing_else_runs_by_itself() -> None:
 
 
 def test_schedules_are_taken_as_they_are_written(tiny_pipeline: Path) -> None:
-    overrides = ["schedule.watch=null", "schedule.build=30 2 * * *", "schedule.timezone=Asia/Tokyo"]
-    schedule = load_config(tiny_pipeline, overrides).schedule
-    assert (schedule.watch, schedule.build, schedule.timezone) == (None, "30 2 * * *", "Asia/Tokyo")
+    overrides = ["schedule.watch=5 * * * *", "schedule.build=30 2 * * *"]
+    schedule = load_config(tiny_pipeline, [*overrides, "schedule.timezone=Asia/Tokyo"]).schedule
+    assert (schedule.watch, schedule.build) == ("5 * * * *", "30 2 * * *")
+    assert schedule.timezone == "Asia/Tokyo"
+    never = load_config(tiny_pipeline, [*overrides, "schedule.watch=null"]).schedule
+    assert (never.watch, never.build) == (None, "30 2 * * *")
 
 
 @pytest.mark.parametrize("cron", ["0 25 * * *", "daily", "0 0 * *", ""])

@@ -171,7 +171,7 @@ def test_a_burst_is_one_announcement_and_endless_writing_none(watched: WatchedPi
     writer = threading.Thread(target=write_on)
     watched.edit(lambda records: records[1:])
     writer.start()
-    state = look(with_quiet(watched, 0.4))
+    state = look(with_quiet(watched, 1.0))
     stop.set()
     writer.join()
     assert state.name == "Unchanged"

@@ -16,6 +16,7 @@ from storage.claims import claim
 from storage.holdings import Holding
 from storage.manifest import ManifestDraft
 from storage.store_errors import ArtifactInUse
+from tests.running_services import comes_true
 
 REF = ArtifactRef(stage="tokens", fingerprint="0" * 32)
 LEASES = f"artifacts/tokens/{REF.fingerprint}/lease"
@@ -60,7 +61,8 @@ def test_two_threads_build_once_and_the_waiter_hears_of_it_once(any_store: Store
         with claim(any_store, REF, messages.append) as attempt:
             attempts.append(attempt)
             if attempt:
-                time.sleep(0.7)
+                assert comes_true(lambda: bool(messages), 60)
+                time.sleep(0.7)  # some looks of the waiter
                 seal(any_store)
 
     threads = [threading.Thread(target=build) for _ in range(2)]
@@ -89,7 +91,7 @@ def test_a_killed_process_of_this_machine_is_followed_at_once(store: Store) -> N
         started = time.monotonic()
         with claim(store, REF) as attempt:
             assert attempt is not None
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 30, "as long as another machine's is waited for"
 
 
 def test_another_process_with_the_same_number_is_not_the_holder(store: Store) -> None:
@@ -108,8 +110,12 @@ def test_a_fresh_holder_of_another_machine_is_waited_for(store: Store) -> None:
     put_lease(store, Holding(host="elsewhere", pid=12), age=30)
     messages: list[str] = []
     timer = threading.Timer(0.6, seal, [store])
-    timer.start()
-    with claim(store, REF, messages.append) as attempt:
+
+    def hear(message: str) -> None:
+        messages.append(message)
+        timer.start()
+
+    with claim(store, REF, hear) as attempt:
         assert attempt is None
     timer.join()
     assert messages == [f"waiting for {REF}, which process 12 on elsewhere builds"]
@@ -130,9 +136,7 @@ def test_a_lease_is_kept_fresh_until_somebody_takes_it_away(
     monkeypatch.setattr(storage.holdings, "BEAT_SECONDS", 0.05)
     with claim(store, REF):
         (first,) = store.root.scan(LEASES)
-        time.sleep(0.3)
-        (later,) = store.root.scan(LEASES)
-        assert later.modified > first.modified
+        assert comes_true(lambda: store.root.scan(LEASES)[0].modified > first.modified, 30)
         store.root.delete([first.key])
         time.sleep(0.2)
         assert store.root.scan(LEASES) == []

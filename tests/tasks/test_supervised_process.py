@@ -113,8 +113,8 @@ def test_a_worker_that_takes_too_long_is_killed(
     supervise(double, (1,), ignore_report, None)  # the fork server is up: it is not what is slow
     started = time.monotonic()
     with pytest.raises(WorkerTimedOut):
-        supervise(work, (str(pid_file),), ignore_report, None, 2.0)
-    assert 2.0 <= time.monotonic() - started < 10
+        supervise(work, (str(pid_file),), ignore_report, None, 4.0)
+    assert 4.0 <= time.monotonic() - started < 40
     assert not psutil.pid_exists(int(pid_file.read_text()))
 
 

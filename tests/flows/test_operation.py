@@ -16,7 +16,12 @@ import openai
 import pytest
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
 from prefect.client.schemas.objects import FlowRun
 
 from tests.command_line import ENTRY, ROOT, memdec_json
@@ -78,9 +83,9 @@ class Operation:
     def builds(self) -> list[FlowRun]:
         """The builds so far, oldest first."""
         deployment = self._client.read_deployment_by_name(f"build-memory/{NAME}")
-        runs = self._client.read_flow_runs()
-        ours = [run for run in runs if run.deployment_id == deployment.id]
-        return sorted(ours, key=lambda run: run.created or 0)
+        ours = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
+        runs = self._client.read_flow_runs(deployment_filter=ours)
+        return sorted(runs, key=lambda run: run.created or 0)
 
     def next_build(self, before: int) -> FlowRun:
         """The build that an event starts when there were so many before, in its final state."""

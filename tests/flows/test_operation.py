@@ -5,12 +5,10 @@ import os
 import random
 import re
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import openai
 import pytest
@@ -25,35 +23,12 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun
 
 from tests.command_line import ENTRY, ROOT, memdec_json
+from tests.flows.deployed import eventually, worker_of
 from tests.flows.published import events_of, newest_page
 from tests.tiny_pipeline import write_documents, write_tiny_pipeline
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
-PATIENCE = 300.0
 NAME = "operated"
-T = TypeVar("T")
-
-
-def wait_for(what: str, look: Callable[[], T | None]) -> T:
-    """What a look gives, once it gives something."""
-    deadline = time.monotonic() + PATIENCE
-    while (found := look()) is None:
-        assert time.monotonic() < deadline, f"no {what} within {PATIENCE:.0f} seconds"
-        time.sleep(0.5)
-    return found
-
-
-@contextmanager
-def process(command: list[str], log: Path, environment: Mapping[str, str]) -> Iterator[None]:
-    """A program that runs while the block does."""
-    with (
-        log.open("wb") as lines,
-        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=lines, stderr=lines) as run,
-    ):
-        try:
-            yield
-        finally:
-            run.terminate()
 
 
 class Operation:
@@ -78,7 +53,7 @@ class Operation:
             now = self._client.read_flow_run(run.id)
             return now if now.state is not None and now.state.is_final() else None
 
-        return wait_for(f"end of {run.name}", look)
+        return eventually(look, f"the end of {run.name}")
 
     def builds(self) -> list[FlowRun]:
         """The builds so far, oldest first."""
@@ -89,7 +64,7 @@ class Operation:
 
     def next_build(self, before: int) -> FlowRun:
         """The build that an event starts when there were so many before, in its final state."""
-        return self.ended(wait_for("build", lambda: (self.builds()[before:] or [None])[0]))
+        return self.ended(eventually(lambda: self.builds()[before:], "a build")[0])
 
     def stages(self, run: FlowRun) -> dict[str, str]:
         """What became of the stages of a build, by their sentences."""
@@ -121,11 +96,10 @@ def operation(tmp_path: Path, prefect_environment: Mapping[str, str]) -> Iterato
     config["training"] |= {"epochs": 15, "learning_rate": 0.01}
     pipeline.write_text(yaml.safe_dump(config))
     store = tmp_path / "store"
-    environment = prefect_environment | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = {**prefect_environment, "OMP_NUM_THREADS": "1"}
     memdec_json("deploy", pipeline, "--pool", "operation", "--store", store, env=environment)
-    worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "operation"]
     with (
-        process(worker, tmp_path / "worker.log", environment),
+        worker_of("operation", tmp_path / "worker", prefect_environment),
         get_client(sync_client=True) as client,
     ):
         yield Operation(pipeline, store, client)
@@ -150,7 +124,7 @@ class Served:
             now = self.fingerprint()
             return now if now != before else None
 
-        return wait_for("new memory", look)
+        return eventually(look, "a new memory")
 
 
 @contextmanager

@@ -114,7 +114,7 @@ def test_a_worker_that_takes_too_long_is_killed(
     started = time.monotonic()
     with pytest.raises(WorkerTimedOut):
         supervise(work, (str(pid_file),), ignore_report, None, 4.0)
-    assert 4.0 <= time.monotonic() - started < 40
+    assert 4.0 <= time.monotonic() - started < 12
     assert not psutil.pid_exists(int(pid_file.read_text()))
 
 

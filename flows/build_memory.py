@@ -9,6 +9,7 @@ from prefect.states import Completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import JsonValue
 
+from flows.end_with_worker import end_with_worker
 from flows.pipeline_config import PipelineConfig
 from flows.plan import Plan, plan_pipeline
 from flows.promotion import Promotion, decide_promotion
@@ -76,6 +77,7 @@ def build_memory(
         UserError: A mistake in the configuration, the corpus or a model.
         StorageError: The store could not be read or written.
     """
+    end_with_worker()
     plan = plan_pipeline(config)
     run = StageRunner(settings, plan.until(until_stage), frozenset(force))
     promotion = None

@@ -8,6 +8,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.build_memory import RunResult, run_stages
 from flows.comparison_plan import comparison_name, plan_comparison
+from flows.end_with_worker import end_with_worker
 from flows.pipeline_config import PipelineConfig
 from flows.stage_runner import StageRunner
 from storage.pins import pin
@@ -89,6 +90,7 @@ def compare_systems(config: PipelineConfig, settings: RunSettings) -> RunResult:
         UserError: A mistake in the configuration, the corpus or a model.
         StorageError: The store could not be read or written.
     """
+    end_with_worker()
     plan = plan_comparison(config)
     run = StageRunner(settings, plan.jobs(), frozenset())
     page = run.page(f"Compare systems on {config.name}", config.name, "comparison")

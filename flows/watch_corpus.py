@@ -7,6 +7,7 @@ from pathlib import Path
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from flows.end_with_worker import end_with_worker
 from flows.pipeline_config import PipelineConfig
 from flows.watch_conclusion import Conclusion, corpus_fingerprint
 from flows.watch_result import WatchResult, unchanged
@@ -39,6 +40,7 @@ def watch_corpus(config: PipelineConfig, settings: RunSettings) -> State[WatchRe
         StorageError: The store could not be read or written.
         NotAnnounced: The Prefect server did not confirm the event; the next look sends it again.
     """
+    end_with_worker()
     store = Store.open(settings.store)
     last = last_look(store, config.name)
     built = newest_built_corpus(store, config.name)

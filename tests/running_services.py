@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -64,8 +64,14 @@ class RunningServices:
         return [
             process
             for process in psutil.process_iter()
-            if "prefect.engine" in _command(process) and self.api in _environment(process)
+            if "prefect.engine" in _command(process)
+            and self.api in _variable(process, "PREFECT_API_URL")
         ]
+
+    def flow_process(self, run: UUID) -> psutil.Process:
+        """The process of one run; that of an earlier run may be about to end."""
+        processes = self.flow_processes()
+        return next(p for p in processes if _variable(p, "PREFECT__FLOW_RUN_ID") == str(run))
 
     def log(self, name: str) -> str:
         """What a service has printed."""
@@ -146,7 +152,8 @@ def running_services(database: Database, *options: str | Path) -> Iterator[Runni
         script.send_signal(signal.SIGTERM)
         script.wait(120)
         for left in services.flow_processes():
-            left.kill()
+            with suppress(psutil.NoSuchProcess):  # it was about to end
+                left.kill()
         shutil.rmtree(state)
 
 
@@ -185,8 +192,8 @@ def _command(process: psutil.Process) -> str:
         return ""
 
 
-def _environment(process: psutil.Process) -> str:
+def _variable(process: psutil.Process, name: str) -> str:
     try:
-        return process.environ().get("PREFECT_API_URL", "")
+        return process.environ().get(name, "")
     except psutil.Error:
         return ""

@@ -21,7 +21,7 @@ STOP_SECONDS = 25.0  # a few where the machine has nothing else to do; Prefect k
 
 def cancel_and_watch(services: RunningServices, run: UUID) -> float:
     """Cancels a run; returns the seconds until it and all its processes are gone."""
-    (flow,) = services.flow_processes()
+    flow = services.flow_process(run)
     processes = [flow, *flow.children(recursive=True)]
     names = " ".join(" ".join(process.cmdline()) for process in processes)
     assert "forkserver" in names

@@ -78,18 +78,19 @@ class History:
         self.killed.append(victim)
 
     def _end(self, victim: Victim) -> bool:
-        if victim in ("cancelled", "flow") and self._has_ended():
+        if victim in ("cancelled", "flow", "worker") and self._has_ended():
             return False  # the last stage was quicker than we
         if victim == "cancelled":
             self.services.cancel(self.run)
         elif victim == "flow":
-            self.services.flow_processes()[0].kill()
+            self.services.flow_process(self.run).kill()
         else:
             process = self.services.process(victim)
             process.kill()
             process.wait(30)
             self.services.wait_until_ready()
-            return True
+            if victim != "worker":
+                return True
         state = self.services.wait_until_ended(self.run).state
         assert state is not None
         assert state.is_cancelled() if victim == "cancelled" else state.is_crashed()

@@ -1,0 +1,44 @@
+"""A run whose Prefect worker is killed ends with it, also where it has nothing to log for long."""
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flows.build_memory import build_memory
+from storage.artifact_store import Store
+from storage.verification import verify
+from tasks.run_settings import RunSettings
+from tests.running_services import RunningServices, comes_true
+from tests.short_pipeline import short_pipeline
+
+pytestmark = pytest.mark.slow
+TRAINING_EPOCHS = 20_000  # hours
+
+
+@pytest.mark.parametrize("services", ["sqlite"], indirect=True)
+def test_a_run_ends_with_its_worker_in_the_middle_of_a_training(
+    services: RunningServices, tmp_path: Path
+) -> None:
+    config = short_pipeline(tmp_path / "pipeline", epochs=TRAINING_EPOCHS)
+    store = Store.open(str(tmp_path / "store"))
+    settings = RunSettings(store=store.url, workers=2, threads=1)
+    run = services.start_run(
+        build_memory,
+        {
+            "config": config.model_dump(mode="json", exclude_unset=True),
+            "settings": settings.model_dump(mode="json"),
+        },
+    )
+    assert comes_true(lambda: any(ref.stage == "memory" for ref in store.known()), 200)
+    flow = services.flow_process(run)
+    processes = [flow, *flow.children(recursive=True)]
+
+    services.process("worker").kill()
+    _, left = psutil.wait_procs(processes, timeout=60)
+    assert left == []
+    state = services.wait_until_ended(run, 10).state
+    assert state is not None
+    assert state.is_crashed(), state
+    assert verify(store).damaged == []
+    assert not list((tmp_path / "store").glob("artifacts/*/*/lease/*")), "it ended in good order"

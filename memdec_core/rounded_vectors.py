@@ -12,6 +12,7 @@ Shapes: N vectors, M vectors of the other side, D width.
 """
 
 import functools
+import math
 import time
 from typing import Literal, NamedTuple
 
@@ -27,6 +28,7 @@ FLOAT_STEP = 2.0**-25
 """Step that stands for the rounding of float32 sums, in lengths of the vector per term."""
 TRIAL = (512, 512, 256)
 """Rows, rows and width of the product by which the faster type is found."""
+TRIALS = 5
 
 
 CodeType = Literal["int8", "float32"]
@@ -105,21 +107,22 @@ def inner_products(
 
 @functools.cache
 def fastest_codes() -> CodeType:
-    """The type in which this processor multiplies faster, measured once per process."""
+    """The type in which this processor multiplies faster, measured once per process.
+
+    By turns, and by the time of the thread: what else the machine does must not decide, since a
+    worker that chose otherwise would compile kernels of its own.
+    """
     rows, columns, width = TRIAL
-    seconds = {}
-    for code_type, multiply in (("int8", torch._int_mm), ("float32", torch.mm)):
-        left = torch.ones(rows, width).to(getattr(torch, code_type))
-        right = torch.ones(columns, width).to(left.dtype)
-        seconds[code_type] = min(_seconds(multiply, left, right.T) for _ in range(5))
-    return "int8" if seconds["int8"] < seconds["float32"] else "float32"
-
-
-def _seconds(multiply: object, left: torch.Tensor, right: torch.Tensor) -> float:
-    assert callable(multiply)
-    started = time.perf_counter()
-    multiply(left, right)
-    return time.perf_counter() - started
+    multiply = {"int8": torch._int_mm, "float32": torch.mm}
+    seconds: dict[CodeType, float] = {"int8": math.inf, "float32": math.inf}
+    for _ in range(TRIALS):
+        for codes in seconds:
+            left = torch.ones(rows, width, dtype=getattr(torch, codes))
+            right = torch.ones(columns, width, dtype=left.dtype)
+            started = time.thread_time()
+            multiply[codes](left, right.T)
+            seconds[codes] = min(seconds[codes], time.thread_time() - started)
+    return min(seconds, key=seconds.__getitem__)
 
 
 @kernel()

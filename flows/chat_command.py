@@ -53,7 +53,7 @@ def chat(  # noqa: PLR0913 - each is an option of the command
     )
     screen.print(f"α = {weight:g}; {HELP}; Ctrl-C stops an answer", markup=False, soft_wrap=True)
     with _Interrupts.caught() as interrupts:
-        for line in _lines():
+        for line in _lines(interrupts):
             if line == "/exit":
                 break
             try:
@@ -69,7 +69,7 @@ class _Interrupts:
     """Ctrl-C: it stops an answer that is being written, and clears the line elsewhere."""
 
     def __init__(self) -> None:
-        self.is_answering = False
+        self.is_listening = False
         self.is_stopped = False
 
     @classmethod
@@ -85,16 +85,17 @@ class _Interrupts:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.is_stopped = True
-        if not self.is_answering:
+        if self.is_listening:
             signal.default_int_handler(number, frame)
 
 
-def _lines() -> Iterator[str]:
+def _lines(interrupts: _Interrupts) -> Iterator[str]:
     """What the user says, line by line, until the input ends."""
     with suppress(ModuleNotFoundError):
         import readline  # noqa: F401 - input() edits lines with it
     while True:
         try:
+            interrupts.is_listening, interrupts.is_stopped = True, False
             line = input("› ") if sys.stdin.isatty() else sys.stdin.readline()
         except KeyboardInterrupt:
             screen.print()
@@ -102,6 +103,8 @@ def _lines() -> Iterator[str]:
         except EOFError:
             screen.print()
             return
+        finally:
+            interrupts.is_listening = False
         if not line and not sys.stdin.isatty():
             return
         yield line.strip()
@@ -135,12 +138,8 @@ def _weight(text: str) -> float:
 
 def _answer(conversation: "Conversation", message: str, interrupts: _Interrupts) -> None:
     """Writes an answer to standard output as it comes."""
-    interrupts.is_answering, interrupts.is_stopped = True, False
-    try:
-        conversation.reply(message, _write, lambda: interrupts.is_stopped)
-        _write("\n")
-    finally:
-        interrupts.is_answering = False
+    conversation.reply(message, _write, lambda: interrupts.is_stopped)
+    _write("\n")
 
 
 def _write(text: str) -> None:

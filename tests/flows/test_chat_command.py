@@ -2,11 +2,12 @@
 
 import os
 import pty
+import select
 import signal
 import subprocess
-import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from memdec_core.continuation_config import ContinuationConfig
@@ -14,10 +15,12 @@ from memdec_core.joint.conversation import Conversation
 from memdec_core.tokenizer_loading import load_tokenizer
 from tasks.open_joint import open_joint
 from tests.command_line import ENTRY, ROOT
+from tests.running_services import comes_true
 from tests.tiny_run import TinyRun
 
 pytestmark = pytest.mark.slow
 NEW = 12
+PROMPT = "› ".encode()
 
 
 def chat_command(run: TinyRun, *options: str) -> list[str]:
@@ -74,25 +77,34 @@ def test_ctrl_c_stops_an_answer_and_ctrl_d_ends(tiny_run: TinyRun) -> None:
         start_new_session=True,
     ) as process:
         os.close(terminal)
-        seen = read_until(person, b"\xe2\x80\xba ")  # the first prompt
+        read_until(person, PROMPT)
         for _ in range(2):
+            wait_until_asleep(process)
             process.send_signal(signal.SIGINT)  # at the prompt: nothing but a new line
-            seen = read_until(person, b"\xe2\x80\xba ")
+            read_until(person, PROMPT)
         os.write(person, b"the court\n")
         read_until(person, b"\n")  # the echo
         process.send_signal(signal.SIGINT)
-        read_until(person, b"\xe2\x80\xba ")
+        read_until(person, PROMPT)
         os.write(person, b"/alpha\n")
-        seen = read_until(person, b"\xe2\x80\xba ")
-        assert "α = 0".encode() in seen
+        seen = b""
+        while "α = 0".encode() not in seen:  # one prompt more where the answer was quicker than we
+            seen = read_until(person, PROMPT)
         os.write(person, b"\x04")
         assert process.wait(timeout=60) == 0
     os.close(person)
 
 
 def read_until(terminal: int, end: bytes) -> bytes:
-    seen, deadline = b"", time.monotonic() + 120
+    seen = b""
     while end not in seen:
-        assert time.monotonic() < deadline, seen
+        readable, _, _ = select.select([terminal], [], [], 120)
+        assert readable, seen
         seen += os.read(terminal, 1000)
     return seen
+
+
+def wait_until_asleep(process: subprocess.Popen[bytes]) -> None:
+    """Waits until it reads; readline notes a signal that comes just before at the next key only."""
+    command = psutil.Process(process.pid)
+    assert comes_true(lambda: command.status() == psutil.STATUS_SLEEPING, 60, pause=0.01)

@@ -9,8 +9,9 @@ _LIBRARIES = {
     "TOKENIZERS_PARALLELISM": "true",
     # the bars of libraries, drawn by worker processes, would garble ours
     "TQDM_DISABLE": "1",
-    # a server that does not answer for a minute ends no run
+    # a server that does not answer for a minute, or that its database has left, ends no run
     "PREFECT_CLIENT_MAX_RETRIES": "8",
+    "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
 }
 RUN_ENVIRONMENT = _LIBRARIES | {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
 """Of a deployed run; a run whose heartbeats (seconds) stop is found to have crashed."""

@@ -1,8 +1,11 @@
 """A pipeline over a ready-made base model: about a second per stage, when nothing is imported."""
 
 from pathlib import Path
+from typing import Any
 
 from flows.pipeline_config import PipelineConfig
+from storage.artifact_store import Store
+from tasks.run_settings import RunSettings
 from tests.tiny_models import tiny_model_folder
 from tests.tiny_pipeline import write_documents
 
@@ -31,3 +34,12 @@ def short_pipeline(folder: Path, epochs: int = 2) -> PipelineConfig:
             "evaluation": {"bootstrap_samples": 200},
         }
     )
+
+
+def build_parameters(config: PipelineConfig, store: Store) -> dict[str, Any]:
+    """Parameters of `build_memory` as a deployment takes them; two shards at a time."""
+    settings = RunSettings(store=store.url, workers=2, threads=1)
+    return {
+        "config": config.model_dump(mode="json", exclude_unset=True),
+        "settings": settings.model_dump(mode="json"),
+    }

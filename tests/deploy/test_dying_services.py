@@ -17,10 +17,9 @@ from flows.build_memory import build_memory
 from flows.pipeline_config import PipelineConfig
 from storage.artifact_store import Store
 from storage.verification import verify
-from tasks.run_settings import RunSettings
 from tests.running_services import Database, RunningServices, comes_true, has_postgresql
 from tests.sealed_artifacts import attempts, checksums
-from tests.short_pipeline import short_pipeline
+from tests.short_pipeline import build_parameters, short_pipeline
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -61,10 +60,7 @@ class History:
         self.sealed: dict[Any, list[str]] = {}
         self.killed: list[Victim] = []
         self.fatal: set[Victim] = set()
-        self._parameters = {
-            "config": config.model_dump(mode="json", exclude_unset=True),
-            "settings": RunSettings(store=store.url, workers=2, threads=1).model_dump(mode="json"),
-        }
+        self._parameters = build_parameters(config, store)
         self.run = self._start()
 
     def kill(self, stage: str, victim: Victim) -> None:

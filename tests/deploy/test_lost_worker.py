@@ -8,9 +8,8 @@ import pytest
 from flows.build_memory import build_memory
 from storage.artifact_store import Store
 from storage.verification import verify
-from tasks.run_settings import RunSettings
 from tests.running_services import RunningServices, comes_true
-from tests.short_pipeline import short_pipeline
+from tests.short_pipeline import build_parameters, short_pipeline
 
 pytestmark = pytest.mark.slow
 TRAINING_EPOCHS = 20_000  # hours
@@ -22,14 +21,7 @@ def test_a_run_ends_with_its_worker_in_the_middle_of_a_training(
 ) -> None:
     config = short_pipeline(tmp_path / "pipeline", epochs=TRAINING_EPOCHS)
     store = Store.open(str(tmp_path / "store"))
-    settings = RunSettings(store=store.url, workers=2, threads=1)
-    run = services.start_run(
-        build_memory,
-        {
-            "config": config.model_dump(mode="json", exclude_unset=True),
-            "settings": settings.model_dump(mode="json"),
-        },
-    )
+    run = services.start_run(build_memory, build_parameters(config, store))
     assert comes_true(lambda: any(ref.stage == "memory" for ref in store.known()), 200)
     flow = services.flow_process(run)
     processes = [flow, *flow.children(recursive=True)]

@@ -9,16 +9,16 @@ from prefect.states import Completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import JsonValue
 
-from flows.end_with_worker import end_with_worker
-from flows.pipeline_config import PipelineConfig
-from flows.plan import Plan, plan_pipeline
-from flows.promotion import Promotion, decide_promotion
-from flows.stage_names import StageName
-from flows.stage_runner import StageResult, StageRunner
-from storage.pins import pin
-from storage.refs import record_run
-from tasks.evaluation_rows import evaluation_rows
-from tasks.run_settings import RunSettings
+from flows.config.pipeline_config import PipelineConfig
+from flows.planning.plan import Plan, plan_pipeline
+from flows.planning.stage_names import StageName
+from flows.running.promotion import Promotion, decide_promotion
+from flows.running.stage_runner import StageResult, StageRunner
+from flows.server.end_with_worker import end_with_worker
+from storage.store.pins import pin
+from storage.store.run_history import record_run
+from tasks.inputs.evaluation_rows import evaluation_rows
+from tasks.jobs.run_settings import RunSettings
 from tasks.stage_tasks import (
     build_base_model,
     build_corpus,

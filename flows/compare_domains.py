@@ -10,16 +10,16 @@ from pydantic import JsonValue
 
 from flows.build_memory import RunResult
 from flows.compare_systems import compare_systems
-from flows.pipeline_config import PipelineConfig
-from flows.stage_names import FORMAT_VERSIONS
-from flows.stage_runner import StageResult, StageRunner
-from storage.artifact_ref import ArtifactRef
-from storage.fingerprint import fingerprint
-from storage.pins import pin
-from storage.refs import record_run
-from tasks.evaluation_rows import evaluation_rows
-from tasks.run_settings import RunSettings
-from tasks.stage_job import StageJob
+from flows.config.pipeline_config import PipelineConfig
+from flows.planning.stage_names import FORMAT_VERSIONS
+from flows.running.stage_runner import StageResult, StageRunner
+from storage.objects.artifact_ref import ArtifactRef
+from storage.objects.fingerprint import fingerprint
+from storage.store.pins import pin
+from storage.store.run_history import record_run
+from tasks.inputs.evaluation_rows import evaluation_rows
+from tasks.jobs.run_settings import RunSettings
+from tasks.jobs.stage_job import StageJob
 from tasks.stage_tasks import join_comparisons
 
 

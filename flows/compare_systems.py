@@ -7,16 +7,16 @@ from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.build_memory import RunResult, run_stages
-from flows.comparison_plan import comparison_name, plan_comparison
-from flows.end_with_worker import end_with_worker
-from flows.pipeline_config import PipelineConfig
-from flows.stage_runner import StageRunner
-from storage.pins import pin
-from storage.refs import record_run
-from tasks.evaluation_rows import evaluation_rows
-from tasks.run_settings import RunSettings
-from tasks.stage_job import StageJob
-from tasks.stage_run import StageTask
+from flows.config.pipeline_config import PipelineConfig
+from flows.planning.comparison_plan import comparison_name, plan_comparison
+from flows.running.stage_runner import StageRunner
+from flows.server.end_with_worker import end_with_worker
+from storage.store.pins import pin
+from storage.store.run_history import record_run
+from tasks.inputs.evaluation_rows import evaluation_rows
+from tasks.jobs.run_settings import RunSettings
+from tasks.jobs.stage_job import StageJob
+from tasks.running.stage_run import StageTask
 from tasks.stage_tasks import (
     adapt_base_model,
     audit_memorisation,

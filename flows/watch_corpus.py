@@ -7,21 +7,21 @@ from pathlib import Path
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.end_with_worker import end_with_worker
-from flows.pipeline_config import PipelineConfig
-from flows.watch_conclusion import Conclusion, corpus_fingerprint
-from flows.watch_result import WatchResult, unchanged
-from memdec_core.corpus_config import CorpusConfig
+from flows.config.pipeline_config import PipelineConfig
+from flows.running.watch_conclusion import Conclusion, corpus_fingerprint
+from flows.running.watch_result import WatchResult, unchanged
+from flows.server.end_with_worker import end_with_worker
 from memdec_core.errors import UserError
-from storage.artifact_store import Store
-from storage.corpus_looks import last_look
-from storage.look_record import CorpusLook
-from tasks.announcement import is_due
-from tasks.built_corpus import newest_built_corpus
-from tasks.read_watched import ReadSources, read_watched
-from tasks.run_settings import RunSettings
-from tasks.watch_job import WatchJob
-from tasks.watched_listing import Listing, QuietWait, list_corpus
+from memdec_core.text.corpus_config import CorpusConfig
+from storage.looks.corpus_looks import last_look
+from storage.looks.look_record import CorpusLook
+from storage.store.artifact_store import Store
+from tasks.inputs.built_corpus import newest_built_corpus
+from tasks.jobs.run_settings import RunSettings
+from tasks.watch.announcement import is_due
+from tasks.watch.read_watched import ReadSources, read_watched
+from tasks.watch.watch_job import WatchJob
+from tasks.watch.watched_listing import Listing, QuietWait, list_corpus
 
 
 @flow(name="watch-corpus", flow_run_name="Look for changes in {config.name}", persist_result=False)

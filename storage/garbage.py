@@ -4,16 +4,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from storage.artifact_ref import ArtifactRef
-from storage.artifact_store import Store
-from storage.corpus_looks import orphaned_tables
-from storage.holdings import store_clock
-from storage.leases import is_leased, lease_to_delete
-from storage.object_root import StoredObject
-from storage.pins import dead_pins, live_pins
-from storage.production import released
-from storage.refs import pipelines, read_history
-from storage.store_layout import (
+from storage.looks.corpus_looks import orphaned_tables
+from storage.objects.artifact_ref import ArtifactRef
+from storage.objects.object_root import StoredObject
+from storage.objects.store_layout import (
     CLOCK,
     TRASH,
     artifact_key,
@@ -22,6 +16,12 @@ from storage.store_layout import (
     scratch_key,
     shard_key,
 )
+from storage.store.artifact_store import Store
+from storage.store.holdings import store_clock
+from storage.store.leases import is_leased, lease_to_delete
+from storage.store.pins import dead_pins, live_pins
+from storage.store.production import released
+from storage.store.run_history import pipelines, read_history
 
 GRACE_SECONDS = 300.0
 UNFINISHED_SECONDS = 86_400.0

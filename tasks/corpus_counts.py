@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from memdec_core.document_split import SPLITS
-from storage.document_records import Document, Reject
-from storage.duplicate_index import DUPLICATE_TEXT
+from memdec_core.text.document_split import SPLITS
+from storage.documents.document_records import Document, Reject
+from storage.documents.duplicate_index import DUPLICATE_TEXT
 
 
 @dataclass

@@ -26,16 +26,16 @@ from lm_eval.utils import (
 from pydantic import ValidationError
 from transformers import PreTrainedTokenizerFast
 
-from memdec_core.continuation_scoring import (
+from memdec_core.decoding.continuation_scoring import (
     Continuation,
     context_length_of,
     continuation_log_probs,
     continuation_scores,
 )
+from memdec_core.decoding.greedy_text import greedy_text
 from memdec_core.errors import UserError
-from memdec_core.greedy_text import greedy_text
-from memdec_core.language_model import LanguageModel
-from tasks.stored_system import StoredSystem, open_system
+from memdec_core.models.language_model import LanguageModel
+from tasks.use.stored_system import StoredSystem, open_system
 
 BATCH_TOKENS = 4096
 UNBOUNDED_WINDOW = 1024

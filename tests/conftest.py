@@ -10,10 +10,10 @@ import torch
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
-from storage.artifact_store import Store
-from tests.s3_server import Bucket, served_bucket
-from tests.secrets_in_environment import SECRETS
-from tests.tiny_run import TinyRun, run_tiny_pipeline
+from storage.store.artifact_store import Store
+from tests.services.s3_server import Bucket, served_bucket
+from tests.services.secrets_in_environment import SECRETS
+from tests.support.tiny_run import TinyRun, run_tiny_pipeline
 
 # a busy machine is slow, which is no fault of the code under test; what must pass before a change
 # lands tries the same examples every time, and `pytest --hypothesis-profile explore` others

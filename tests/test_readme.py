@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.command_line import ROOT
-from tests.tiny_run import TinyRun
+from tests.services.command_line import ROOT
+from tests.support.tiny_run import TinyRun
 
 pytestmark = pytest.mark.slow
 SAID = "Returns a tensor\n/exit\n"

@@ -13,7 +13,7 @@ from transformers import (
     TextStreamer,
 )
 
-from memdec_core.continuation_config import ContinuationConfig
+from memdec_core.decoding.continuation_config import ContinuationConfig
 from memdec_core.errors import UserError
 from memdec_core.joint.cache import JointCache
 from memdec_core.joint.continuation import choice_options

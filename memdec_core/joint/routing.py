@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from memdec_core.alpha_router import AlphaRouter, mix_with_router
+from memdec_core.router.alpha_router import AlphaRouter, mix_with_router
 
 
 def router_lists(router: AlphaRouter) -> dict[str, Any]:

@@ -36,13 +36,13 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 from transformers.utils.hub import cached_file
 
+from memdec_core.decoding.decoders import TransformerDecoder
 from memdec_core.errors import UserError
-from memdec_core.generation import TransformerDecoder
-from memdec_core.language_model import TransformerLM
-from memdec_core.mixture import mix_log_probs
-from memdec_core.model_loading import load_model
-from memdec_core.tokenizer_compatibility import shared_vocab_size
-from memdec_core.tokenizer_loading import load_tokenizer
+from memdec_core.models.language_model import TransformerLM
+from memdec_core.models.mixture import mix_log_probs
+from memdec_core.models.model_loading import load_model
+from memdec_core.text.tokenizer_compatibility import shared_vocab_size
+from memdec_core.text.tokenizer_loading import load_tokenizer
 
 _log = logging.getLogger(__name__)
 _PLACEHOLDER = -1

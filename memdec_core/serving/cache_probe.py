@@ -7,7 +7,7 @@ some have no way to be told that a row is padded.
 import torch
 
 from memdec_core.errors import UserError
-from memdec_core.language_model import TransformerLM
+from memdec_core.models.language_model import TransformerLM
 from memdec_core.serving.row_batch import RowBatch
 
 TOLERANCE = {torch.float32: 1e-2, torch.float64: 1e-2}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from memdec_core.errors import UserError
-from memdec_core.language_model import TransformerLM
+from memdec_core.models.language_model import TransformerLM
 
 
 class ServedModels(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from memdec_core.language_model import LOGIT_BYTES, TransformerLM
+from memdec_core.models.language_model import LOGIT_BYTES, TransformerLM
 from memdec_core.serving.decoding_row import DecodingRow
 from memdec_core.serving.row_batch import RowBatch
 from memdec_core.serving.row_mixture import mix_rows, token_scores

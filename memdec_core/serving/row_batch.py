@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from memdec_core.language_model import TransformerLM
+from memdec_core.models.language_model import TransformerLM
 from memdec_core.serving.block_cache import join_rows, keep_rows, new_cache
 
 

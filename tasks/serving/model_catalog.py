@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
-from memdec_core.token_spelling import TokenSpelling
+from memdec_core.text.token_spelling import TokenSpelling
 from tasks.serving.api_errors import ApiError, invalid
 from tasks.serving.token_text import TokenBytes
 

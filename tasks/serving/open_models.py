@@ -7,19 +7,19 @@ from typing import Literal, NamedTuple
 
 from transformers import PreTrainedTokenizerFast
 
+from memdec_core.decoding.decoders import stop_tokens_of
 from memdec_core.errors import UserError
-from memdec_core.generation import stop_tokens_of
-from memdec_core.language_model import TransformerLM
-from memdec_core.model_loading import load_model, resolve_device
+from memdec_core.models.language_model import TransformerLM
+from memdec_core.models.model_loading import load_model, resolve_device
 from memdec_core.serving.models import ServedModels
-from memdec_core.tokenizer_loading import load_tokenizer
-from memdec_core.tokenizer_match import explain_difference, real_vocab_size
-from storage.artifact_ref import ArtifactRef
-from storage.artifact_store import Store
-from tasks.base_names import name_bases
+from memdec_core.text.tokenizer_loading import load_tokenizer
+from memdec_core.text.tokenizer_match import explain_difference, real_vocab_size
+from storage.objects.artifact_ref import ArtifactRef
+from storage.store.artifact_store import Store
+from tasks.inputs.base_names import name_bases
 from tasks.serving.engine_slot import ServedSet
 from tasks.serving.model_catalog import BASE, ModelCatalog, ServedMemory
-from tasks.side_by_side import tuned_alpha
+from tasks.use.side_by_side import tuned_alpha
 
 
 class ServedPipeline(NamedTuple):

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
 from memdec_core.errors import UserError
-from storage.artifact_store import Store
-from storage.production import count_decisions
-from storage.store_errors import StorageError
+from storage.objects.store_errors import StorageError
+from storage.store.artifact_store import Store
+from storage.store.production import count_decisions
 from tasks.serving.engine_slot import EngineSlot, ServedSet
 from tasks.serving.open_models import ServedPipeline
 

@@ -8,7 +8,7 @@ character. Here a token's bytes go through Python's incremental UTF-8 decoder, w
 import codecs
 from collections.abc import Iterable
 
-from memdec_core.token_spelling import TokenSpelling
+from memdec_core.text.token_spelling import TokenSpelling
 
 
 class TokenBytes:

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from memdec_core.embedding import embed_windows
-from memdec_core.key_model import KeyModel
-from memdec_core.windows import WindowConfig, make_windows
-from storage.embedding_zarr import EmbeddingBlock, write_embeddings
+from memdec_core.models.key_model import KeyModel
+from memdec_core.search.embedding import embed_windows
+from memdec_core.windows.windows import WindowConfig, make_windows
+from storage.formats.embedding_zarr import EmbeddingBlock, write_embeddings
 from tests.benchmarks.interleaved import BenchRow, Work, compare
 
 LENGTH, STRIDE = 512, 256

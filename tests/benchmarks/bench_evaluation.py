@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
-from memdec_core.language_model import TransformerLM
-from memdec_core.perplexity import split_log_probs
-from memdec_core.windows import WindowConfig, make_windows
+from memdec_core.models.language_model import TransformerLM
+from memdec_core.scoring.perplexity import split_log_probs
+from memdec_core.windows.windows import WindowConfig, make_windows
 from tests.benchmarks.interleaved import BenchRow, Work, compare
 
 VOCABULARY = 50_257

@@ -11,12 +11,12 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from memdec_core.neighbour_index import new_index, train_index
-from memdec_core.neighbour_search import KEY_BLOCK
-from storage.faiss_parts import IndexParts
+from memdec_core.search.neighbour_index import new_index, train_index
+from memdec_core.search.neighbour_search import KEY_BLOCK
+from storage.formats.faiss_parts import IndexParts
 from tests.benchmarks.bench_targets import TRAINED, datastore, one_thread, scaled_lists
 from tests.benchmarks.interleaved import BenchRow, Work, compare
-from tests.oracles_knn import array_blocks
+from tests.oracles.knn_oracle import array_blocks
 
 ROWS, WIDTH = 100_000, 128
 KIND = "IVF1265,SQfp16"

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from memdec_core.batch_loss import Objective, batch_loss
-from memdec_core.optimisation import make_optimizer
-from memdec_core.training import Precision, TrainingConfig
-from memdec_core.training_batches import TargetBlock, WindowData, assemble_batch
-from memdec_core.windows import WindowConfig, make_windows
+from memdec_core.training.batch_loss import Objective, batch_loss
+from memdec_core.training.optimisation import make_optimizer
+from memdec_core.training.training_batches import TargetBlock, WindowData, assemble_batch
+from memdec_core.training.training_config import Precision, TrainingConfig
+from memdec_core.windows.windows import WindowConfig, make_windows
 from tests.benchmarks.interleaved import BenchRow, Work, compare
-from tests.training_data import Rows
+from tests.support.training_data import Rows
 
 BETA = 0.5
 LENGTH = 256

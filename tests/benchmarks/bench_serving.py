@@ -10,13 +10,13 @@ import httpx
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from memdec_core.language_model import TransformerLM
+from memdec_core.models.language_model import TransformerLM
 from memdec_core.serving.models import ServedModels
 from tasks.serving.engine_slot import ServedSet
 from tasks.serving.model_catalog import ModelCatalog, ServedMemory
 from tests.benchmarks.interleaved import BenchRow, Work, compare
-from tests.tasks.serving.running_server import running_server
-from tests.tiny_models import tiny_tokenizer
+from tests.services.running_server import running_server
+from tests.support.tiny_models import tiny_tokenizer
 
 VOCABULARY = 8192
 REQUESTS, PROMPT, NEW = 16, 32, 48

@@ -16,15 +16,15 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from memdec_core.excluded_rows import excluded_self
-from memdec_core.index_config import IndexConfig
-from memdec_core.knn_distribution import sparse_rows
-from memdec_core.neighbour_index import new_index, raise_nprobe, recall, train_index
-from memdec_core.neighbour_search import Datastore, search_neighbours
-from memdec_core.targets_config import TargetsConfig
-from memdec_core.tile_search import Queries, exact_neighbours
+from memdec_core.search.excluded_rows import excluded_self
+from memdec_core.search.index_config import IndexConfig
+from memdec_core.search.neighbour_index import new_index, raise_nprobe, recall, train_index
+from memdec_core.search.neighbour_search import Datastore, search_neighbours
+from memdec_core.search.tile_search import Queries, exact_neighbours
+from memdec_core.targets.knn_distribution import sparse_rows
+from memdec_core.targets.targets_config import TargetsConfig
 from tests.benchmarks.interleaved import BenchRow, Work, compare
-from tests.oracles_knn import array_blocks, clustered_keys
+from tests.oracles.knn_oracle import array_blocks, clustered_keys
 
 VOCABULARY = 50_257
 QUERIES = 4096

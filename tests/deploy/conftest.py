@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.running_services import RunningServices, running_services
+from tests.services.running_services import RunningServices, running_services
 
 
 @pytest.fixture(scope="session", params=["postgresql", "sqlite"])

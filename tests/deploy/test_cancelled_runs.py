@@ -8,12 +8,12 @@ from uuid import UUID
 import psutil
 import pytest
 
-from storage.artifact_store import Store
-from storage.verification import verify
-from tasks.run_settings import RunSettings
-from tests.running_services import RunningServices, comes_true
-from tests.sharded_flow import build_shards
-from tests.sharded_work import TOKENS, sharded_job
+from storage.store.artifact_store import Store
+from storage.store.verification import verify
+from tasks.jobs.run_settings import RunSettings
+from tests.services.running_services import RunningServices, comes_true
+from tests.services.sharded_flow import build_shards
+from tests.services.sharded_work import TOKENS, sharded_job
 
 pytestmark = pytest.mark.slow
 STOP_SECONDS = 25.0  # a few where the machine has nothing else to do; Prefect kills after 30

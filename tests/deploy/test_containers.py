@@ -10,9 +10,9 @@ from prefect.cli._app import _app as prefect
 from prefect.settings import get_current_settings
 from typer.main import get_command
 
-from flows.command import app
-from flows.prefect_environment import _DEFAULTS
-from tests.command_line import ROOT
+from flows.commands.command import app
+from flows.server.prefect_environment import _DEFAULTS
+from tests.services.command_line import ROOT
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]

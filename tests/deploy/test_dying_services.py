@@ -14,12 +14,12 @@ from uuid import UUID
 import pytest
 
 from flows.build_memory import build_memory
-from flows.pipeline_config import PipelineConfig
-from storage.artifact_store import Store
-from storage.verification import verify
-from tests.running_services import Database, RunningServices, comes_true, has_postgresql
-from tests.sealed_artifacts import attempts, checksums
-from tests.short_pipeline import build_parameters, short_pipeline
+from flows.config.pipeline_config import PipelineConfig
+from storage.store.artifact_store import Store
+from storage.store.verification import verify
+from tests.services.running_services import Database, RunningServices, comes_true, has_postgresql
+from tests.support.sealed_artifacts import attempts, checksums
+from tests.support.short_pipeline import build_parameters, short_pipeline
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 

@@ -6,10 +6,10 @@ import psutil
 import pytest
 
 from flows.build_memory import build_memory
-from storage.artifact_store import Store
-from storage.verification import verify
-from tests.running_services import RunningServices, comes_true
-from tests.short_pipeline import build_parameters, short_pipeline
+from storage.store.artifact_store import Store
+from storage.store.verification import verify
+from tests.services.running_services import RunningServices, comes_true
+from tests.support.short_pipeline import build_parameters, short_pipeline
 
 pytestmark = pytest.mark.slow
 TRAINING_EPOCHS = 20_000  # hours

@@ -10,11 +10,11 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter
 from prefect.client.schemas.objects import StateType
 
-from storage.artifact_store import Store
-from tasks.run_settings import RunSettings
-from tests.running_services import POOL, RunningServices, comes_true
-from tests.sharded_flow import build_shards
-from tests.sharded_work import TOKENS, sharded_job
+from storage.store.artifact_store import Store
+from tasks.jobs.run_settings import RunSettings
+from tests.services.running_services import POOL, RunningServices, comes_true
+from tests.services.sharded_flow import build_shards
+from tests.services.sharded_work import TOKENS, sharded_job
 
 SHARDS = int(os.environ.get("MEMDEC_SHARDS", "60"))  # 500 takes minutes
 HEARTBEAT_LOST = "Worker channel heartbeat persistence failed"

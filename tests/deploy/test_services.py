@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.command_line import ROOT
-from tests.running_services import free_ports, running_services
-from tests.tiny_run import TinyRun
+from tests.services.command_line import ROOT
+from tests.services.running_services import free_ports, running_services
+from tests.support.tiny_run import TinyRun
 
 SCRIPT = ROOT / "deploy" / "services.py"
 

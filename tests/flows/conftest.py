@@ -8,8 +8,8 @@ from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from tests.flows.own_server import prefect_in
-from tests.tiny_pipeline import write_tiny_pipeline
+from tests.services.own_server import prefect_in
+from tests.support.tiny_pipeline import write_tiny_pipeline
 
 
 @pytest.fixture(scope="session")

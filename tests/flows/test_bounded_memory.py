@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from storage.artifact_store import Store
-from tests.command_line import memdec_json
+from storage.store.artifact_store import Store
+from tests.services.command_line import memdec_json
 
 pytestmark = pytest.mark.slow
 SMALL, LARGE = 300, 3000  # documents of about 100 tokens and 1,300 characters

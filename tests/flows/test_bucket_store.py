@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.command_line import memdec_json
-from tests.s3_server import Bucket
+from tests.services.command_line import memdec_json
+from tests.services.s3_server import Bucket
 
 pytestmark = pytest.mark.slow
 

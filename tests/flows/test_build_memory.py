@@ -10,10 +10,10 @@ import yaml
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.announced_decision import PROMOTED_EVENT
-from tests.command_line import memdec, memdec_json
-from tests.flows.published import events_of, newest_page
-from tests.running_services import comes_true
+from flows.running.announced_decision import PROMOTED_EVENT
+from tests.services.command_line import memdec, memdec_json
+from tests.services.published import events_of, newest_page
+from tests.services.running_services import comes_true
 
 pytestmark = pytest.mark.slow
 NAME = "released"  # of its own: other tests release on the same server

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.compare_command import load_configs
+from flows.commands.compare_command import load_configs
 from flows.compare_domains import plan_domains
 from memdec_core.errors import UserError
-from storage.artifact_ref import ArtifactRef
-from tests.tiny_pipeline import write_tiny_pipeline
+from storage.objects.artifact_ref import ArtifactRef
+from tests.support.tiny_pipeline import write_tiny_pipeline
 
 LAW = ArtifactRef(stage="comparison", fingerprint="1" * 32)
 FINANCE = ArtifactRef(stage="comparison", fingerprint="2" * 32)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.command_line import memdec_json
+from tests.services.command_line import memdec_json
 
 pytestmark = pytest.mark.slow
 TRAINING = {"epochs": 1, "batch_tokens": 512}

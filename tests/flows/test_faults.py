@@ -15,9 +15,9 @@ from typing import Any
 import psutil
 import pytest
 
-from storage.artifact_store import Store
-from tests.command_line import ENTRY, ROOT, memdec_json
-from tests.sealed_artifacts import checksums
+from storage.store.artifact_store import Store
+from tests.services.command_line import ENTRY, ROOT, memdec_json
+from tests.support.sealed_artifacts import checksums
 
 pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("MEMDEC_KILLS", "2"))

@@ -22,10 +22,10 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun
 
-from tests.command_line import ENTRY, ROOT, memdec_json
-from tests.flows.deployed import eventually, worker_of
-from tests.flows.published import events_of, newest_page
-from tests.tiny_pipeline import write_documents, write_tiny_pipeline
+from tests.services.command_line import ENTRY, ROOT, memdec_json
+from tests.services.deployed import eventually, worker_of
+from tests.services.published import events_of, newest_page
+from tests.support.tiny_pipeline import write_documents, write_tiny_pipeline
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 NAME = "operated"

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx
 import pytest
 
-from tests.command_line import memdec_json
-from tests.flows.browser_pages import (
+from tests.services.browser_pages import (
     CHROMIUM,
     broken_pictures,
     keep_screenshot,
@@ -21,7 +20,8 @@ from tests.flows.browser_pages import (
     whole_page,
     widest_overflow,
 )
-from tests.tiny_run import TinyRun
+from tests.services.command_line import memdec_json
+from tests.support.tiny_run import TinyRun
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -9,18 +9,22 @@ import numpy as np
 import pytest
 
 from flows.build_memory import RunResult, build_memory
-from flows.config_file import load_config
-from flows.plan import Plan, plan_pipeline
-from memdec_core.model_loading import load_model
-from storage.artifact_ref import ArtifactRef
-from storage.artifact_store import Store
-from storage.token_shards import TokenReader
-from tasks.run_settings import RunSettings
-from tests.command_line import ROOT
-from tests.oracles_perplexity import mixture_log_prob, sliding_window_log_probs
-from tests.tiny_models import tiny_model_folder, tiny_sentencepiece_tokenizer, tiny_tokenizer
-from tests.tiny_pipeline import write_documents
-from tests.tokenizer_family import longer_tokenizer
+from flows.config.config_file import load_config
+from flows.planning.plan import Plan, plan_pipeline
+from memdec_core.models.model_loading import load_model
+from storage.formats.token_shards import TokenReader
+from storage.objects.artifact_ref import ArtifactRef
+from storage.store.artifact_store import Store
+from tasks.jobs.run_settings import RunSettings
+from tests.oracles.perplexity_oracle import mixture_log_prob, sliding_window_log_probs
+from tests.services.command_line import ROOT
+from tests.support.tiny_models import (
+    tiny_model_folder,
+    tiny_sentencepiece_tokenizer,
+    tiny_tokenizer,
+)
+from tests.support.tiny_pipeline import write_documents
+from tests.support.tokenizer_family import longer_tokenizer
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 SMALLER = ["windows.length=64", "windows.stride=32", "targets.k=32", "training.epochs=2"]

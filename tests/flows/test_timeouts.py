@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from storage.artifact_store import Store
-from storage.verification import verify
-from tasks.run_settings import RunSettings
-from tasks.stage_timeout import StageTimedOut, StageTimeout
-from tasks.supervised_process import supervise
-from tests.command_line import memdec, memdec_json
-from tests.sharded_flow import build_shards
-from tests.sharded_work import TOKENS, sharded_job
+from storage.store.artifact_store import Store
+from storage.store.verification import verify
+from tasks.jobs.run_settings import RunSettings
+from tasks.jobs.stage_timeout import StageTimedOut, StageTimeout
+from tasks.running.supervised_process import supervise
+from tests.services.command_line import memdec, memdec_json
+from tests.services.sharded_flow import build_shards
+from tests.services.sharded_work import TOKENS, sharded_job
 
 SHARDS = ["quick-0", "slow", "quick-1", "never"]
 

@@ -13,15 +13,15 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.events.schemas.events import ReceivedEvent
 
-from flows import watch_conclusion
-from flows.plan import plan_pipeline
+from flows.planning.plan import plan_pipeline
+from flows.running import watch_conclusion
 from flows.watch_corpus import watch_corpus
-from storage.corpus_looks import last_look, record_look
-from storage.refs import read_history, record_run
-from tasks import announce_update
-from tests.flows.published import events_of, newest_page
-from tests.tiny_run import TinyRun
-from tests.watched_pipeline import Record, WatchedPipeline, copy_pipeline
+from storage.looks.corpus_looks import last_look, record_look
+from storage.store.run_history import read_history, record_run
+from tasks.watch import announce_update
+from tests.services.published import events_of, newest_page
+from tests.support.tiny_run import TinyRun
+from tests.support.watched_pipeline import Record, WatchedPipeline, copy_pipeline
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 

@@ -6,9 +6,9 @@ import pytest
 import yaml
 from prefect.settings.models.server.api import ServerAPISettings
 
-from flows.serve_command import serve
+from flows.commands.serve_command import serve
 from tasks.serving.server_settings import LOOPBACK, ServerSettings
-from tests.command_line import ROOT
+from tests.services.command_line import ROOT
 
 ANYWHERE = re.compile(r"0\.0\.0\.0|\[?::\]?:|host\s*=\s*[\"']{2}")
 SOURCES = ("memdec_core", "storage", "tasks", "flows")

@@ -10,16 +10,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from flows.pipeline_config import PipelineConfig
+from flows.config.pipeline_config import PipelineConfig
 from memdec_core.comparison_config import ComparisonConfig
-from storage.artifact_lookup import find_artifact
-from storage.artifact_ref import ArtifactRef
-from storage.artifact_store import Store
-from storage.manifest import FileEntry, ShardEntry
-from storage.refs import read_history, record_run
-from storage.root_urls import open_root
-from storage.store_errors import StorageError, UnsafeName, UnsupportedStore
-from tasks.run_settings import RunSettings
+from storage.objects.artifact_ref import ArtifactRef
+from storage.objects.manifest import FileEntry, ShardEntry
+from storage.objects.root_urls import open_root
+from storage.objects.store_errors import StorageError, UnsafeName, UnsupportedStore
+from storage.store.artifact_lookup import find_artifact
+from storage.store.artifact_store import Store
+from storage.store.run_history import read_history, record_run
+from tasks.jobs.run_settings import RunSettings
 
 REF = ArtifactRef(stage="memory", fingerprint="0" * 32)
 ATTEMPT = "1" * 32

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 
 from memdec_core.errors import UserError
-from memdec_core.model_loading import load_model
-from storage.artifact_ref import ArtifactRef
-from storage.artifact_store import Store
-from storage.checkpoint_files import CheckpointFiles
-from storage.faiss_file import open_index
-from storage.key_file import open_keys
-from storage.router_files import read_router
-from storage.store_errors import DamagedArtifact
-from storage.token_shards import TokenReader
-from tests.artifacts import publish
-from tests.command_line import ROOT
-from tests.tiny_models import tiny_model_folder
+from memdec_core.models.model_loading import load_model
+from storage.formats.checkpoint_files import CheckpointFiles
+from storage.formats.faiss_file import open_index
+from storage.formats.key_file import open_keys
+from storage.formats.router_files import read_router
+from storage.formats.token_shards import TokenReader
+from storage.objects.artifact_ref import ArtifactRef
+from storage.objects.store_errors import DamagedArtifact
+from storage.store.artifact_store import Store
+from tests.services.command_line import ROOT
+from tests.support.artifacts import publish
+from tests.support.tiny_models import tiny_model_folder
 
 FOLDERS = ("memdec_core", "storage", "tasks", "flows")
 UNPICKLE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}

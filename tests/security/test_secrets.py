@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.secrets_in_environment import SECRETS
-from tests.tiny_run import TinyRun
+from tests.services.secrets_in_environment import SECRETS
+from tests.support.tiny_run import TinyRun
 
 pytestmark = pytest.mark.slow
 

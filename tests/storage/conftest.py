@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 from obstore.store import MemoryStore
 
-from storage.artifact_store import Store
-from storage.object_root import ObjectRoot
-from tests.s3_server import Bucket
+from storage.objects.object_root import ObjectRoot
+from storage.store.artifact_store import Store
+from tests.services.s3_server import Bucket
 
 
 @pytest.fixture(params=["folder", "objects", "s3"])

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from storage.artifact_ref import ArtifactRef
-from storage.artifact_store import Store
-from storage.claims import claim
-from storage.corpus_looks import record_look, write_seen
-from storage.document_table import DocumentRows, write_table
 from storage.garbage import collect_garbage
-from storage.holdings import Holding
-from storage.look_record import CorpusLook
-from storage.pins import pin
-from storage.refs import record_run
-from storage.store_errors import DamagedArtifact
-from storage.verification import verify
-from tests.artifacts import publish
+from storage.looks.corpus_looks import record_look, write_seen
+from storage.looks.document_table import DocumentRows, write_table
+from storage.looks.look_record import CorpusLook
+from storage.objects.artifact_ref import ArtifactRef
+from storage.objects.store_errors import DamagedArtifact
+from storage.store.artifact_store import Store
+from storage.store.claims import claim
+from storage.store.holdings import Holding
+from storage.store.pins import pin
+from storage.store.run_history import record_run
+from storage.store.verification import verify
+from tests.support.artifacts import publish
 
 
 def write(folder: Path) -> None:

@@ -19,23 +19,23 @@ from lm_eval.api.instance import Instance, OutputType
 from lm_eval.api.registry import get_model
 from lm_eval.models.huggingface import HFLM
 
-from memdec_core.choice_scoring import choice_log_probs
-from memdec_core.choice_strings import encode_choices, encode_prompts
+from memdec_core.downstream.choice_scoring import choice_log_probs
+from memdec_core.downstream.choice_strings import encode_choices, encode_prompts
 from memdec_core.errors import UserError
 from memdec_core.joint import JointForCausalLM
-from memdec_core.language_model import LanguageModel, TransformerLM
-from memdec_core.mixture import MixtureLM
-from storage.artifact_store import Store
+from memdec_core.models.language_model import LanguageModel, TransformerLM
+from memdec_core.models.mixture import MixtureLM
+from storage.store.artifact_store import Store
 from tasks.lm_eval_model import MemdecLM
-from tests.finished_pipeline import record_pipeline
-from tests.oracles_continuation import (
+from tests.oracles.continuation_oracle import (
     NextToken,
     continuation_score,
     greedy_tokens,
     mixed_next_token,
     transformer_next_token,
 )
-from tests.tiny_models import tiny_model, tiny_tokenizer
+from tests.support.finished_pipeline import record_pipeline
+from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
 VOCAB = len(TOKENIZER)

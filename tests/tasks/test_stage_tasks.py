@@ -8,9 +8,9 @@ import pytest
 from prefect.tasks import Task
 
 from tasks import stage_tasks
-from tasks.stage_run import StageTask
-from tasks.stage_work import work_of
-from tests.command_line import ROOT
+from tasks.jobs.stage_work import work_of
+from tasks.running.stage_run import StageTask
+from tests.services.command_line import ROOT
 
 STAGE_TASKS = [each for each in vars(stage_tasks).values() if isinstance(each, Task)]
 
@@ -40,8 +40,8 @@ def test_a_flows_own_process_loads_no_model_library() -> None:
 def test_its_workers_find_them_loaded() -> None:
     said = printed_by(
         "import flows.build_memory\n"
-        "from tasks.supervised_process import supervise\n"
-        "from tests.loaded_libraries import HEAVY, loaded_libraries\n"
+        "from tasks.running.supervised_process import supervise\n"
+        "from tests.support.loaded_libraries import HEAVY, loaded_libraries\n"
         "print(HEAVY - supervise(loaded_libraries, (), lambda done, note: None, None))\n"
     )
     assert said == "set()\n"

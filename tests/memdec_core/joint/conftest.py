@@ -6,8 +6,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from memdec_core.joint import JointForCausalLM
-from tests.oracles_joint import PAD
-from tests.tiny_models import tiny_model
+from tests.oracles.joint_oracle import PAD
+from tests.support.tiny_models import tiny_model
 
 VOCABULARY = 390
 

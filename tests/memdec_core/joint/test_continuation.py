@@ -7,14 +7,14 @@ import torch
 from pydantic import ValidationError
 from transformers import PreTrainedModel
 
-from memdec_core.continuation_config import ContinuationConfig
+from memdec_core.decoding.continuation_config import ContinuationConfig
+from memdec_core.decoding.decoders import MixtureDecoder, TransformerDecoder, generate
 from memdec_core.errors import UserError
-from memdec_core.generation import MixtureDecoder, TransformerDecoder, generate
 from memdec_core.joint import JointForCausalLM
 from memdec_core.joint.continuation import continue_text
-from memdec_core.language_model import TransformerLM
+from memdec_core.models.language_model import TransformerLM
 from tests.memdec_core.joint.conftest import VOCABULARY
-from tests.tiny_models import tiny_tokenizer
+from tests.support.tiny_models import tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
 PROMPT = [5, 17, 200, 31]

@@ -4,13 +4,13 @@ import pytest
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from memdec_core.continuation_config import ContinuationConfig
+from memdec_core.decoding.continuation_config import ContinuationConfig
 from memdec_core.errors import UserError
 from memdec_core.joint import JointForCausalLM
 from memdec_core.joint.conversation import Conversation
 from tests.memdec_core.joint.conftest import VOCABULARY
-from tests.oracles_joint import joint_log_probs
-from tests.tiny_models import CHAT_TEMPLATE, tiny_tokenizer
+from tests.oracles.joint_oracle import joint_log_probs
+from tests.support.tiny_models import CHAT_TEMPLATE, tiny_tokenizer
 
 FORGETFUL = CHAT_TEMPLATE.replace(
     "{% for message in messages %}", "{% for message in messages[-1:] %}"

@@ -16,8 +16,8 @@ from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 from memdec_core.errors import UserError
 from memdec_core.joint import JointForCausalLM
 from tests.memdec_core.joint.conftest import VOCABULARY, left_padded, random_prompts
-from tests.oracles_joint import PAD, OracleMixture, joint_log_probs, own_tokens
-from tests.tiny_models import tiny_model, tiny_tokenizer
+from tests.oracles.joint_oracle import PAD, OracleMixture, joint_log_probs, own_tokens
+from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 WEIGHTS = [0.4, 0.25]
 NEW = 8

@@ -8,8 +8,8 @@ from memdec_core.errors import UserError
 from memdec_core.joint import JointForCausalLM
 from memdec_core.joint.cache import JointCache
 from tests.memdec_core.joint.conftest import VOCABULARY, left_padded, random_prompts
-from tests.oracles_joint import joint_log_probs
-from tests.tiny_models import tiny_model
+from tests.oracles.joint_oracle import joint_log_probs
+from tests.support.tiny_models import tiny_model
 
 WEIGHTS = [0.4, 0.25]
 PROMPTS = random_prompts(5, seed=1)

@@ -8,12 +8,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from memdec_core.alpha_router import AlphaRouter
 from memdec_core.errors import UserError
 from memdec_core.joint import JointForCausalLM
+from memdec_core.router.alpha_router import AlphaRouter
 from tests.memdec_core.joint.conftest import VOCABULARY, left_padded, random_prompts
-from tests.oracles_joint import joint_log_probs
-from tests.oracles_router import alpha, features
+from tests.oracles.joint_oracle import joint_log_probs
+from tests.oracles.router_oracle import alpha, features
 
 PROMPTS = random_prompts(3, seed=11)
 

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from memdec_core.errors import UserError
 from memdec_core.joint import JointConfig, JointForCausalLM
 from tests.memdec_core.joint.conftest import VOCABULARY
-from tests.tiny_models import tiny_config, tiny_model
+from tests.support.tiny_models import tiny_config, tiny_model
 
 IDS = torch.tensor([[5, 17, 200, 31]])
 

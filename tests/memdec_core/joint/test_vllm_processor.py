@@ -21,8 +21,8 @@ import torch
 
 from memdec_core.errors import UserError
 from memdec_core.joint.vllm_processor import MemoryLogitsProcessor
-from tests.tiny_models import tiny_model, tiny_model_folder, tiny_tokenizer
-from tests.tokenizer_family import longer_tokenizer
+from tests.support.tiny_models import tiny_model, tiny_model_folder, tiny_tokenizer
+from tests.support.tokenizer_family import longer_tokenizer
 
 WIDTH = 512
 SHARED = 400

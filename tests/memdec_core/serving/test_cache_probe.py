@@ -8,12 +8,12 @@ from transformers import FalconH1Config, MambaConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
 from memdec_core.errors import UserError
-from memdec_core.language_model import TransformerLM
+from memdec_core.models.language_model import TransformerLM
 from memdec_core.serving.cache_probe import check_cache
 from memdec_core.serving.engine import Engine
 from memdec_core.serving.engine_limits import EngineLimits
 from memdec_core.serving.models import ServedModels
-from tests.tiny_models import tiny_model
+from tests.support.tiny_models import tiny_model
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama", "qwen2", "qwen3"])

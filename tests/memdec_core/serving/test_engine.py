@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from transformers import Gemma3TextConfig, MistralConfig, PreTrainedConfig
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
-from memdec_core.language_model import TransformerLM
+from memdec_core.models.language_model import TransformerLM
 from memdec_core.serving.engine import Engine
 from memdec_core.serving.engine_limits import EngineLimits
 from memdec_core.serving.models import ServedModels
 from memdec_core.serving.request import DecodingRequest
-from tests.memdec_core.serving.engine_runs import (
+from tests.support.engine_runs import (
     VOCAB,
     Receiver,
     answer,
@@ -27,7 +27,7 @@ from tests.memdec_core.serving.engine_runs import (
     three_models,
     two_models,
 )
-from tests.tiny_models import tiny_model
+from tests.support.tiny_models import tiny_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from memdec_core.errors import UserError
-from memdec_core.language_model import TransformerLM
+from memdec_core.models.language_model import TransformerLM
 from memdec_core.serving.engine import Engine, EngineClosedError, QueueFullError, Ticket
 from memdec_core.serving.engine_limits import EngineLimits
 from memdec_core.serving.models import ServedModels
 from memdec_core.serving.request import DecodingRequest, Event, Finished, TokenScores
-from tests.memdec_core.serving.engine_runs import (
+from tests.support.engine_runs import (
     PATIENCE,
     VOCAB,
     Receiver,
@@ -22,7 +22,7 @@ from tests.memdec_core.serving.engine_runs import (
     reference,
     two_models,
 )
-from tests.tiny_models import tiny_model
+from tests.support.tiny_models import tiny_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

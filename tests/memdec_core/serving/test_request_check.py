@@ -8,7 +8,7 @@ from memdec_core.errors import UserError
 from memdec_core.serving.engine_limits import EngineLimits
 from memdec_core.serving.request import DecodingRequest
 from memdec_core.serving.request_check import checked_weights
-from tests.memdec_core.serving.engine_runs import two_models
+from tests.support.engine_runs import two_models
 
 GOOD = {"prompt": (5, 17), "max_new_tokens": 10}
 

@@ -5,10 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memdec_core.language_model import TransformerLM
+from memdec_core.models.language_model import TransformerLM
 from memdec_core.serving import block_cache
 from memdec_core.serving.row_batch import RowBatch
-from tests.tiny_models import tiny_model
+from tests.support.tiny_models import tiny_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

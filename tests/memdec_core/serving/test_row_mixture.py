@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdec_core.mixture import mix_log_probs
+from memdec_core.models.mixture import mix_log_probs
 from memdec_core.serving.row_mixture import log_weights, mix_rows, token_scores
 
 

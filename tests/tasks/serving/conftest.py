@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import openai
 import pytest
 
-from tests.tasks.serving.running_server import RunningServer, models, running_server
+from tests.services.running_server import RunningServer, models, running_server
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import openai
 import pytest
 
 from tasks.serving.server_settings import ServerSettings
-from tests.tasks.serving.running_server import KEY, RunningServer, models, running_server
+from tests.services.running_server import KEY, RunningServer, models, running_server
 
 GOOD = {"model": "law", "prompt": "x", "max_tokens": 2}
 

@@ -4,7 +4,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from tests.tasks.serving.running_server import (
+from tests.services.running_server import (
     TOKENIZER,
     greedy,
     models,

@@ -2,10 +2,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memdec_core.serving.request import TokenScores
-from memdec_core.token_spelling import TokenSpelling
+from memdec_core.text.token_spelling import TokenSpelling
 from tasks.serving.choice_text import ChoiceText, Piece, PlacedToken, prompt_piece
 from tasks.serving.token_text import TokenBytes
-from tests.tiny_models import tiny_tokenizer
+from tests.support.tiny_models import tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
 TOKEN_BYTES = TokenBytes(TokenSpelling(TOKENIZER))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from openai.types import Completion
 
-from tests.tasks.serving.running_server import (
+from tests.services.running_server import (
     TOKENIZER,
     RunningServer,
     greedy,

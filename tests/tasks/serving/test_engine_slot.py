@@ -8,7 +8,7 @@ import pytest
 from memdec_core.serving.engine_limits import EngineLimits
 from tasks.serving.api_errors import ApiError
 from tasks.serving.engine_slot import EngineSlot
-from tests.tasks.serving.running_server import models, running_server
+from tests.services.running_server import models, running_server
 
 ASKED = {"model": "law", "prompt": "The memory", "max_tokens": 25, "temperature": 0}
 

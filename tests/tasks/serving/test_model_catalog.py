@@ -1,7 +1,7 @@
 import pytest
 
 from tasks.serving.api_errors import ApiError
-from tests.tasks.serving.running_server import models
+from tests.services.running_server import models
 
 CATALOG = models().catalog
 

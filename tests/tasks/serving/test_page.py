@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.serving.server_settings import ServerSettings
-from tests.tasks.serving.running_server import KEY, RunningServer, models, running_server
+from tests.services.running_server import KEY, RunningServer, models, running_server
 
 playwright_api = pytest.importorskip(
     "playwright.sync_api", reason="NOT TESTED: the page, which needs playwright"

@@ -8,9 +8,9 @@ import pytest
 
 from memdec_core.errors import UserError
 from memdec_core.serving.engine_limits import EngineLimits
-from storage.artifact_ref import ArtifactRef
-from storage.artifact_store import Store
-from storage.production import (
+from storage.objects.artifact_ref import ArtifactRef
+from storage.store.artifact_store import Store
+from storage.store.production import (
     Action,
     Decision,
     Release,
@@ -22,8 +22,8 @@ from tasks.serving import production_follower
 from tasks.serving.engine_slot import EngineSlot, ServedSet
 from tasks.serving.open_models import ServedPipeline
 from tasks.serving.production_follower import ProductionFollower
-from tests.running_services import comes_true
-from tests.tasks.serving.running_server import models
+from tests.services.running_server import models
+from tests.services.running_services import comes_true
 
 SEEDS = {"1": (1, 2, 3), "2": (1, 4, 5), "3": (1, 6, 7)}
 """Seeds of the models by the digit of a memory's fingerprint."""

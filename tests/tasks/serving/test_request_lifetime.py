@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from tasks.serving.server_settings import ServerSettings
-from tests.tasks.serving.running_server import RunningServer, models, running_server
+from tests.services.running_server import RunningServer, models, running_server
 
 LONG = {"model": "law", "prompt": "The memory", "max_tokens": 200, "n": 8}
 

@@ -1,7 +1,7 @@
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.tasks.serving.running_server import RunningServer, models, running_server
+from tests.services.running_server import RunningServer, models, running_server
 
 ASKED = {"model": "law", "prompt": "x", "max_tokens": 7}
 LONG = {"n": 32, "max_tokens": 250, "stream": True}

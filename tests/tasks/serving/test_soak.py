@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tasks.serving.server_settings import ServerSettings
-from tests.tasks.serving.running_server import RunningServer, models, running_server
+from tests.services.running_server import RunningServer, models, running_server
 
 CLIENTS = 64
 SECONDS = float(os.environ.get("MEMDEC_SOAK_SECONDS", "5"))

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdec_core.token_spelling import TokenSpelling
+from memdec_core.text.token_spelling import TokenSpelling
 from tasks.serving.token_text import TokenBytes, TokenDecoder
-from tests.tiny_models import TEXTS, tiny_sentencepiece_tokenizer, tiny_tokenizer
+from tests.support.tiny_models import TEXTS, tiny_sentencepiece_tokenizer, tiny_tokenizer
 
 BYTE_LEVEL = tiny_tokenizer()
 PIECES = tiny_sentencepiece_tokenizer()

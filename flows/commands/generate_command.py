@@ -1,0 +1,84 @@
+"""`memdec generate`: base and base+memory side by side."""
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from flows.commands.command_options import (
+    DEFAULT_STORE,
+    Alpha,
+    Device,
+    Json,
+    Overrides,
+    Pipeline,
+    StoreUrl,
+)
+from flows.commands.continuation_options import (
+    MaxNewTokens,
+    NumBeams,
+    NumSamples,
+    RepetitionPenalty,
+    Seed,
+    Stop,
+    Temperature,
+    TopK,
+    TopP,
+    continuation_config,
+)
+from flows.config.config_file import load_config
+from flows.planning.plan import plan_pipeline
+from flows.server.console import output, print_json
+from storage.store.artifact_store import Store
+
+Prompt = Annotated[
+    str,
+    typer.Option(help="The text to continue; `-` reads it from standard input, to the last line."),
+]
+
+
+def generate(  # noqa: PLR0913 - each is an option of the command
+    pipeline: Pipeline,
+    prompt: Prompt,
+    alpha: Alpha = None,
+    max_new_tokens: MaxNewTokens = 60,
+    temperature: Temperature = 0.0,
+    top_p: TopP = 1.0,
+    top_k: TopK = 0,
+    repetition_penalty: RepetitionPenalty = 1.0,
+    num_beams: NumBeams = 1,
+    num_samples: NumSamples = 1,
+    stop: Stop = None,
+    seed: Seed = 0,
+    overrides: Overrides = None,
+    store: StoreUrl = DEFAULT_STORE,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Continue a prompt with the base model alone and with its memory."""
+    config = continuation_config(
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        repetition_penalty=repetition_penalty,
+        num_beams=num_beams,
+        num_samples=num_samples,
+        stop=stop or (),
+        seed=seed,
+    )
+    text = sys.stdin.read().removesuffix("\n") if prompt == "-" else prompt
+    plan = plan_pipeline(load_config(pipeline, overrides or []))
+    opened = Store.open_existing(store)
+    from tasks.use.side_by_side import side_by_side, tuned_alpha  # PyTorch takes seconds to import
+
+    weight = tuned_alpha(opened, plan.evaluation.ref) if alpha is None else alpha
+    texts = side_by_side(opened, plan.bases[0], plan.memory.ref, weight, text, config, device)
+    if as_json:
+        print_json({"prompt": text, "alpha": weight, **texts})
+        return
+    table = Table("base", f"base + memory (α = {weight:g})", title=text, show_lines=True)
+    for row in zip(texts["base"], texts["memory"], strict=True):
+        table.add_row(*row)
+    output.print(table, markup=False)

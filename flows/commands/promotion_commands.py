@@ -1,0 +1,154 @@
+"""`memdec promote`, `rollback` and `history`: what of a pipeline is in production, and why."""
+
+import getpass
+import socket
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+from flows.commands.command_options import DEFAULT_STORE, Json, Pipeline, StoreUrl
+from flows.config.config_file import load_config
+from flows.server.console import output, print_json, print_table
+from memdec_core.errors import UserError
+from storage.store.artifact_store import Store
+from storage.store.production import Decision, in_production, read_decisions, record_decision
+from storage.store.run_history import read_history
+from tasks.inputs.finished_release import release_of_run
+
+Why = Annotated[str, typer.Option(help="The reason, for the history.")]
+Run = Annotated[
+    int | None,
+    typer.Option(min=1, help="Number of a finished run, 1 is the oldest; the newest if unset."),
+]
+To = Annotated[
+    int | None,
+    typer.Option(min=1, help="Number of a decision in the history; the release before if unset."),
+]
+
+
+def promote(
+    pipeline: Pipeline,
+    run: Run = None,
+    why: Why = "by hand",
+    store: StoreUrl = DEFAULT_STORE,
+    as_json: Json = False,
+) -> None:
+    """Put a finished build into production, whatever the gate said of it."""
+    name, opened = load_config(pipeline).name, Store.open_existing(store)
+    runs = read_history(opened, name)
+    if not runs:
+        raise UserError(f"{name} has no finished run in {opened.url}: `memdec run` makes one")
+    if run is not None and run > len(runs):
+        raise UserError(f"--run {run}: {name} has {len(runs)} finished runs")
+    finished = runs[-1 if run is None else run - 1]
+    decision = Decision(
+        action="promoted",
+        release=release_of_run(opened, finished),
+        artifacts=finished.artifacts,
+        who=_person(),
+        why=why,
+    )
+    _record(opened, name, decision, as_json=as_json)
+
+
+def rollback(
+    pipeline: Pipeline,
+    to: To = None,
+    why: Why = "by hand",
+    store: StoreUrl = DEFAULT_STORE,
+    as_json: Json = False,
+) -> None:
+    """Bring an earlier release back; nothing is rebuilt."""
+    name, opened = load_config(pipeline).name, Store.open_existing(store)
+    earlier = _earlier(read_decisions(opened, name), name, to)
+    for ref in vars(earlier.release).values():
+        opened.require(ref)
+    decision = Decision(
+        action="rolled_back",
+        release=earlier.release,
+        artifacts=earlier.artifacts,
+        gate=earlier.gate,
+        who=_person(),
+        why=why,
+    )
+    _record(opened, name, decision, as_json=as_json)
+
+
+def history(pipeline: Pipeline, store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
+    """Show every decision: who put what into production or kept it back, when and why."""
+    name, opened = load_config(pipeline).name, Store.open_existing(store)
+    decisions = read_decisions(opened, name)
+    current = in_production(decisions)
+    rows = [
+        {
+            "number": number,
+            "when": each.when,
+            "action": each.action,
+            "memory": str(each.release.memory),
+            "gate": None if each.gate is None else str(each.gate),
+            "who": each.who,
+            "why": each.why,
+            "in_production": each is current,
+        }
+        for number, each in enumerate(decisions, 1)
+    ]
+    if as_json:
+        print_json({"pipeline": name, "decisions": rows})
+    elif rows:
+        print_table(f"{name}: * is in production", [_shown(row) for row in rows])
+        if gates := [row["gate"] for row in rows if row["gate"]]:
+            output.print(f"What was measured: memdec artifacts show {gates[-1]} --store {store}")
+    else:
+        output.print(f"{name}: nothing has been decided yet; a finished `memdec run` is judged")
+
+
+def _shown(row: Mapping[str, object]) -> dict[str, str]:
+    mark = "*" if row["in_production"] else ""
+    return {
+        "": f"{row['number']}{mark}",
+        "when": str(row["when"])[:16],
+        "action": str(row["action"]).replace("_", " "),
+        "memory": str(row["memory"]),
+        "who": str(row["who"]),
+        "why": str(row["why"]),
+    }
+
+
+def _earlier(decisions: list[Decision], name: str, number: int | None) -> Decision:
+    """The decision whose release comes back."""
+    current = in_production(decisions)
+    if current is None:
+        raise UserError(f"{name} has nothing in production, so there is nothing to go back from")
+    if number is not None:
+        if number > len(decisions):
+            raise UserError(f"--to {number}: the history of {name} has {len(decisions)} decisions")
+        return decisions[number - 1]
+    others = [
+        each for each in decisions if each.action != "kept_back" and each.release != current.release
+    ]
+    if not others:
+        raise UserError(f"{name} has had one release only: there is none to go back to")
+    return others[-1]
+
+
+def _record(store: Store, name: str, decision: Decision, *, as_json: bool) -> None:
+    seen = len(read_decisions(store, name))
+    if not record_decision(store, name, decision, after=seen):
+        raise UserError(
+            f"somebody decided on {name} at the same moment: look at `memdec history` and try again"
+        )
+    if as_json:
+        print_json({"pipeline": name, "decision": decision.model_dump(mode="json")})
+    else:
+        output.print(
+            f"{name}: {decision.release.memory} is in production; `memdec serve` follows",
+            markup=False,
+        )
+    from flows.running.announced_decision import announce_where_configured  # seconds, for Prefect
+
+    announce_where_configured(store, name)
+
+
+def _person() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -1,0 +1,98 @@
+"""What a pipeline computes: one section per stage, each owned by the function it configures."""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from flows.config.schedule_config import ScheduleConfig
+from memdec_core.comparison_config import ComparisonConfig
+from memdec_core.models.base_model_config import BaseModelConfig
+from memdec_core.models.embeddings_config import EmbeddingsConfig
+from memdec_core.models.student_config import FromMemoryConfig
+from memdec_core.scoring.evaluation_config import EvaluationConfig
+from memdec_core.scoring.promotion_config import PromotionConfig
+from memdec_core.search.index_config import IndexConfig
+from memdec_core.targets.targets_config import TargetsConfig
+from memdec_core.text.corpus_config import CorpusConfig
+from memdec_core.text.tokens_config import TokensConfig
+from memdec_core.text.watch_config import WatchConfig
+from memdec_core.training.training_config import MemoryTrainingConfig
+from memdec_core.windows.windows import WindowConfig
+
+_SECTION = ConfigDict(frozen=True, extra="forbid")
+
+
+class MemoryConfig(BaseModel):
+    """Where the memory's training starts."""
+
+    model_config = _SECTION
+
+    init: BaseModelConfig | None = Field(
+        None,
+        description="The student's initial weights; the base model's own when unset. "
+        "Its tokenizer must equal the base model's.",
+    )
+    from_memory: FromMemoryConfig | None = Field(
+        None,
+        description="Start from a trained memory of another tokenizer family in place of `init`: "
+        "its body is kept, embeddings and head are made for the base model's tokenizer.",
+    )
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        if self.init is not None and self.from_memory is not None:
+            raise ValueError(
+                "give `init` (a model with the base model's tokenizer) or `from_memory` (a memory "
+                "of another tokenizer family), not both; --set memory.init=null takes one away"
+            )
+        return self
+
+
+class PipelineConfig(BaseModel):
+    """One domain's memory, from documents to evaluation. Every value may change the result."""
+
+    model_config = _SECTION
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]*$",
+        description="Names the pipeline in the UI and its history in the store.",
+    )
+    corpus: CorpusConfig = Field(description="The domain's documents.")
+    base_model: BaseModelConfig = Field(
+        description="The frozen LM whose hidden states are the datastore's keys."
+    )
+    windows: WindowConfig = Field(
+        default_factory=WindowConfig,
+        description="How token streams are cut for the model, in embedding and in evaluation.",
+    )
+    tokens: TokensConfig = Field(default_factory=TokensConfig, description="Tokenisation.")
+    embeddings: EmbeddingsConfig = Field(
+        default_factory=EmbeddingsConfig, description="The datastore's keys."
+    )
+    index: IndexConfig = Field(default_factory=IndexConfig, description="The datastore's index.")
+    targets: TargetsConfig = Field(
+        default_factory=TargetsConfig, description="The kNN distributions to imitate."
+    )
+    memory: MemoryConfig = Field(default_factory=MemoryConfig, description="The student.")
+    training: MemoryTrainingConfig = Field(
+        default_factory=MemoryTrainingConfig, description="How the memory is trained."
+    )
+    evaluation: EvaluationConfig = Field(
+        default_factory=EvaluationConfig, description="How base and base+memory are compared."
+    )
+    comparison: ComparisonConfig = Field(
+        default_factory=ComparisonConfig,
+        description="What `memdec compare` compares the memory with.",
+    )
+    promotion: PromotionConfig = Field(
+        default_factory=PromotionConfig,
+        description="What a finished build must show before it goes into production.",
+    )
+    schedule: ScheduleConfig = Field(
+        default_factory=ScheduleConfig,
+        description="When a deployed pipeline is watched, built and compared by itself.",
+    )
+    watch: WatchConfig = Field(
+        default_factory=WatchConfig,
+        description="How the corpus is watched for changes; no artifact depends on it.",
+    )

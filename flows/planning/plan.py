@@ -1,0 +1,142 @@
+"""The plan: every stage's fingerprint, computed before anything runs.
+
+`memdec plan` shows it and the flow follows it, so the two cannot disagree.
+"""
+
+from dataclasses import dataclass
+
+from flows.config.pipeline_config import PipelineConfig
+from flows.planning.planned_jobs import PlannedJobs, section
+from flows.planning.stage_names import StageName
+from memdec_core.errors import UserError
+from storage.objects.artifact_ref import ArtifactRef
+from storage.store.production import Release
+from tasks.identity.shared_vocabulary import SharedVocabulary
+from tasks.jobs.stage_job import StageJob
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs of a run. Equal jobs (a student that is the base model) are planned once.
+
+    Attributes:
+        corpora: The domain's corpus, then the general corpora of pretrained base models.
+        base_models: The datastore's model first, then the student and the evaluated ones; all
+            have one tokenizer, or longer and shorter ones of a family.
+        other_memories: The memory of another tokenizer that the student is made from, if any.
+        students: The student that is made from it.
+        bases: The evaluated base models, in the order of the configuration.
+        vocabulary: What the base models' tokenizers share, where some are longer than others.
+        scores: Of the memory, then of the bases.
+    """
+
+    corpora: tuple[StageJob, ...]
+    base_models: tuple[StageJob, ...]
+    other_memories: tuple[StageJob, ...]
+    students: tuple[StageJob, ...]
+    tokens: StageJob
+    embeddings: StageJob
+    index: StageJob
+    targets: StageJob
+    memory: StageJob
+    bases: tuple[ArtifactRef, ...]
+    vocabulary: SharedVocabulary | None
+    scores: tuple[StageJob, ...]
+    evaluation: StageJob
+    report: StageJob
+
+    def jobs(self) -> list[StageJob]:
+        """All jobs, each after those whose artifacts it reads."""
+        return [
+            *self.corpora,
+            *self.base_models,
+            *self.other_memories,
+            *self.students,
+            self.tokens,
+            self.embeddings,
+            self.index,
+            self.targets,
+            self.memory,
+            *self.scores,
+            self.evaluation,
+            self.report,
+        ]
+
+    def until(self, stage: StageName | None) -> list[StageJob]:
+        """The jobs up to and including the last one of a stage; all when no stage is named.
+
+        Raises:
+            UserError: This pipeline has no such stage.
+        """
+        jobs = self.jobs()
+        found = [i for i, job in enumerate(jobs) if stage in (None, job.ref.stage)]
+        if not found:
+            raise UserError(
+                f"--until {stage}: this pipeline has no such stage; a {stage} is made only where "
+                "config.memory.from_memory gives a memory of another tokenizer family"
+            )
+        return jobs[: found[-1] + 1]
+
+
+def plan_pipeline(config: PipelineConfig) -> Plan:
+    """Fingerprints every stage of a pipeline.
+
+    Documents and local models are read once, to hash their content; nothing is written.
+
+    Raises:
+        UserError: A document or a model that the configuration names is not there.
+    """
+    jobs = PlannedJobs(config)
+    corpus = jobs.corpus(config.corpus, "corpus")
+    base = student = jobs.base_model(config.base_model, "base_model")
+    if config.memory.init is not None:
+        student = jobs.base_model(config.memory.init, "student")
+    if config.memory.from_memory is not None:
+        student = jobs.student(config.memory.from_memory, base)
+    bases = [
+        jobs.base_model(model, f"evaluated_{number}")
+        for number, model in enumerate(config.evaluation.bases)
+    ] or [base]
+    vocabulary = jobs.share_vocabulary(dict.fromkeys((base, student, *bases)))
+    tokens = jobs.tokens(corpus, base)
+    embeddings = jobs.embeddings(tokens, base)
+    index = jobs.index(embeddings)
+    targets = jobs.targets(embeddings, index)
+    learned = {"tokens": tokens, "targets": targets, "student": student}
+    memory = jobs.add("memory", section("training", config.training) | jobs.windows, learned)
+    scores = {"memory_scores": jobs.scores("memory", tokens, memory)} | {
+        f"base_{number}": jobs.scores(f"base_{number}", tokens, model)
+        for number, model in enumerate(bases)
+    }
+    evaluation = jobs.add(
+        "evaluation",
+        section("evaluation", config.evaluation, without={"bases"}) | jobs.windows,
+        {"tokens": tokens, "memory": memory, "targets": targets} | scores,
+    )
+    by_ref = jobs.by_ref
+    students = [ref for ref in by_ref if ref.stage == "student"]
+    shown = (corpus, base, *students, tokens, embeddings, index, targets, memory, evaluation)
+    report = jobs.add("report", {}, {ref.stage: ref for ref in shown})
+    models = [ref for ref in by_ref if ref.stage == "base_model"]
+    alike = {base, student, *bases}
+    return Plan(
+        corpora=tuple(job for ref, job in by_ref.items() if ref.stage == "corpus"),
+        base_models=tuple(by_ref[ref] for ref in models if ref in alike),
+        other_memories=tuple(by_ref[ref] for ref in models if ref not in alike),
+        students=tuple(by_ref[ref] for ref in students),
+        tokens=by_ref[tokens],
+        embeddings=by_ref[embeddings],
+        index=by_ref[index],
+        targets=by_ref[targets],
+        memory=by_ref[memory],
+        bases=tuple(bases),
+        vocabulary=vocabulary,
+        scores=tuple(by_ref[ref] for ref in dict.fromkeys(scores.values())),
+        evaluation=by_ref[evaluation],
+        report=by_ref[report],
+    )
+
+
+def release_of(plan: Plan) -> Release:
+    """What a plan makes that is used together; of several bases the first is the one served."""
+    return Release(base=plan.bases[0], memory=plan.memory.ref, evaluation=plan.evaluation.ref)

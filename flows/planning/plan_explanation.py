@@ -1,0 +1,106 @@
+"""Says of each planned stage what a run would do with it, why, and what it may cost."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, TypedDict
+
+from pydantic import JsonValue
+
+from storage.objects.artifact_ref import ArtifactRef
+from storage.objects.manifest import Manifest
+from storage.store.artifact_store import Store
+from storage.store.run_history import read_history
+from tasks.jobs.stage_job import StageJob
+
+MOST_CHANGES = 5
+"""Named in a row; a comparison has dozens of inputs."""
+
+
+class PlannedStage(TypedDict):
+    """One row of `memdec plan`; what a build may cost is what the previous one did, if known."""
+
+    name: str
+    stage: str
+    fingerprint: str
+    action: Literal["reuse", "build"]
+    why: str
+    estimated_seconds: float | None
+    estimated_bytes: int | None
+
+
+def explain_plan(jobs: Sequence[StageJob], store: Store, pipeline: str) -> list[PlannedStage]:
+    """Compares planned jobs with the store and with the last finished run of this name."""
+    previous = _previous_artifacts(store, pipeline)
+    rows: list[PlannedStage] = []
+    for job in jobs:
+        sealed = store.manifest(job.ref)
+        known = None if sealed else _most_alike(job, previous, store)
+        rows.append(
+            PlannedStage(
+                name=job.name,
+                stage=job.ref.stage,
+                fingerprint=job.ref.fingerprint,
+                action="reuse" if sealed else "build",
+                why="it exists" if sealed else _why(job, store, previous, known),
+                estimated_seconds=known.seconds if known else None,
+                estimated_bytes=known.bytes if known else None,
+            )
+        )
+    return rows
+
+
+def _previous_artifacts(store: Store, pipeline: str) -> list[ArtifactRef]:
+    """The artifacts of the last run."""
+    return [ref for run in read_history(store, pipeline, last=1) for ref in run.artifacts]
+
+
+def _most_alike(job: StageJob, previous: Sequence[ArtifactRef], store: Store) -> Manifest | None:
+    """Of the last run's artifacts of the job's stage, the one that differs least from it."""
+    made = [store.manifest(ref) for ref in previous if ref.stage == job.ref.stage]
+    known = [manifest for manifest in made if manifest is not None]
+    return min(known, key=lambda manifest: _difference(job, manifest), default=None)
+
+
+def _difference(job: StageJob, before: Manifest) -> tuple[bool, int]:
+    """Whether another kind of work was done, such as scoring without retrieval; changed values."""
+    return job.identity.keys() != before.config.keys(), len(_changes(job, before))
+
+
+def _why(
+    job: StageJob, store: Store, previous: Sequence[ArtifactRef], known: Manifest | None
+) -> str:
+    finished = len(store.committed(job.ref))
+    if finished:
+        return f"unfinished: {finished} shards are done and will be kept"
+    if job.ref in previous:
+        return "its artifact is gone from the store"
+    if known is None:
+        return "never built"
+    changes = _changes(job, known)
+    if len(changes) > MOST_CHANGES:
+        changes = [*changes[:MOST_CHANGES], f"{len(changes) - MOST_CHANGES} more changes"]
+    return "; ".join(changes) or "the stage's file format has a new version"
+
+
+def _changes(job: StageJob, before: Manifest) -> list[str]:
+    return [*_changed_values(before.config, job.identity), *_changed_inputs(job, before)]
+
+
+def _changed_inputs(job: StageJob, before: Manifest) -> Iterator[str]:
+    for role, ref in job.inputs.items():
+        if before.inputs.get(role) != ref:
+            yield f"other {role.replace('_', ' ')}"
+
+
+def _changed_values(
+    old: dict[str, JsonValue], new: dict[str, JsonValue], prefix: str = ""
+) -> Iterator[str]:
+    for key in sorted({*old, *new}):
+        before, after = old.get(key), new.get(key)
+        if before == after:
+            continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from _changed_values(before, after, f"{prefix}{key}.")
+        elif isinstance(before, list | dict) or isinstance(after, list | dict):
+            yield f"{prefix}{key} changed"
+        else:
+            yield f"{prefix}{key}: {before} → {after}"

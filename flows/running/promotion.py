@@ -1,0 +1,104 @@
+"""After a finished build: the promotion gate, and the decision that follows from it."""
+
+from typing import TypedDict
+
+from prefect.runtime import flow_run
+
+from flows.config.pipeline_config import PipelineConfig
+from flows.planning.plan import Plan, release_of
+from flows.planning.planned_gate import plan_gate
+from flows.running.announced_decision import announce_decision
+from flows.running.stage_runner import StageRunner
+from storage.store.artifact_store import Store
+from storage.store.pins import pin
+from storage.store.production import (
+    Decision,
+    Release,
+    in_production,
+    read_decisions,
+    record_decision,
+)
+from tasks.identity.release_tokenizer import tokenizer_difference
+from tasks.stage_tasks import build_corpus, build_tokens, judge_candidate, score_model
+
+_TASKS = {"corpus": build_corpus, "tokens": build_tokens, "scores": score_model}
+
+
+class Promotion(TypedDict):
+    """What became of a finished build.
+
+    Attributes:
+        promoted: Whether this very memory is in production now.
+        why: In words.
+    """
+
+    promoted: bool
+    why: str
+
+
+def decide_promotion(run: StageRunner, config: PipelineConfig, plan: Plan) -> Promotion:
+    """Puts a finished build into production if it is at least as good as what is there.
+
+    Should somebody else decide meanwhile, it is compared with the outcome of that.
+
+    Args:
+        run: The build, all of whose stages are done.
+        config: Its pipeline.
+        plan: Its jobs.
+
+    Raises:
+        UserError: A corpus of `comparison.elsewhere` cannot be used.
+        StorageError: The store could not be read or written.
+    """
+    candidate = release_of(plan)
+    while True:
+        decisions = read_decisions(run.store, config.name)
+        current = in_production(decisions)
+        if current is not None and current.release == candidate:
+            return Promotion(promoted=True, why="it is in production already")
+        decision = _decide(run, config, plan, None if current is None else current.release)
+        if record_decision(run.store, config.name, decision, after=len(decisions)):
+            break
+    promoted = decision.action == "promoted"
+    announce_decision(run.store, config.name)
+    return Promotion(promoted=promoted, why=decision.why)
+
+
+def _decide(
+    run: StageRunner, config: PipelineConfig, plan: Plan, production: Release | None
+) -> Decision:
+    """Runs the gate, where both can be compared."""
+    candidate = release_of(plan)
+    gate = None
+    passed = False
+    why = "" if production is None else _incomparable(run.store, candidate, production)
+    if not why:
+        planned = plan_gate(config, plan, run.store, production)
+        run.want([*planned.jobs, planned.gate])
+        with pin(run.store, [job.ref for job in (*planned.jobs, planned.gate)]):
+            for job in planned.jobs:
+                if job.ref.stage in _TASKS:
+                    run(_TASKS[job.ref.stage], job)
+            run(judge_candidate, planned.gate)
+            figures = run.store.require(planned.gate.ref).figures
+        gate, passed, why = planned.gate.ref, figures["passed"] is True, str(figures["why"])
+    if passed and not config.promotion.automatic:
+        passed, why = False, f"{why}, but promotion.automatic is off"
+    return Decision(
+        action="promoted" if passed else "kept_back",
+        release=candidate,
+        artifacts=[job.ref for job in plan.jobs()],
+        gate=gate,
+        who=f"flow run {flow_run.get_name()} ({flow_run.get_id()})",
+        why=why,
+    )
+
+
+def _incomparable(store: Store, candidate: Release, production: Release) -> str:
+    said = tokenizer_difference(store, candidate.memory, production.memory)
+    if not said:
+        return ""
+    return (
+        f"its tokenizer is not production's, so that their perplexities cannot be compared: {said} "
+        "Look at its report and promote it by hand"
+    )

@@ -1,0 +1,106 @@
+"""Calls stage tasks one after another and keeps what became of them."""
+
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TypedDict
+
+from prefect.client.schemas.objects import State
+
+from flows.planning.plan import Plan
+from storage.objects.artifact_ref import ArtifactRef
+from storage.store.artifact_store import Store
+from tasks.identity.shared_vocabulary import SharedVocabulary
+from tasks.jobs.run_settings import RunSettings
+from tasks.jobs.stage_job import StageJob
+from tasks.pages.run_page import RUN, StageOutcome, shown_as_page
+from tasks.pages.ui_artifacts import artifact_key
+from tasks.running.check_neighbours import check_neighbours
+from tasks.running.check_tokenizers import check_tokenizers
+from tasks.running.progress import announce
+from tasks.running.stage_run import StageTask
+
+
+class StageResult(TypedDict):
+    """What became of one stage."""
+
+    stage: str
+    fingerprint: str
+    reused: bool
+    seconds: float
+
+
+class StageRunner:
+    """Runs the wanted jobs of a plan.
+
+    Attributes:
+        store: The artifact store of the run.
+        results: One entry per job that ran, in order.
+        artifacts: The artifacts built or reused so far, in order.
+    """
+
+    def __init__(
+        self, settings: RunSettings, wanted: Sequence[StageJob], force: frozenset[str]
+    ) -> None:
+        self.store = Store.open(settings.store)
+        self.results: list[StageResult] = []
+        self.artifacts: list[ArtifactRef] = []
+        self._outcomes: list[StageOutcome] = []
+        self._settings = settings
+        self._wanted = {job.ref for job in wanted}
+        self._force = force
+
+    def want(self, jobs: Sequence[StageJob]) -> None:
+        """Adds jobs that could not be planned before others were done."""
+        self._wanted |= {job.ref for job in jobs}
+
+    def __call__(self, stage_task: StageTask, job: StageJob) -> None:
+        """Runs one stage, unless the run stops before it."""
+        if job.ref not in self._wanted:
+            return
+        if job.ref.stage in self._force:
+            self.store.discard(job.ref)
+        started = time.monotonic()
+        state: State[ArtifactRef] = stage_task(job, self._settings, return_state=True)
+        state.result()
+        seconds = round(time.monotonic() - started, 3)
+        reused = state.name == "Cached"
+        name = "" if job.name == job.ref.stage else f"  {job.name}"
+        announce(f"{'reused' if reused else 'built '} {job.ref}  {seconds:.1f} s{name}")
+        self.artifacts.append(job.ref)
+        self._outcomes.append(StageOutcome(job, reused, seconds))
+        self.results.append(
+            StageResult(
+                stage=job.ref.stage,
+                fingerprint=job.ref.fingerprint,
+                reused=reused,
+                seconds=seconds,
+            )
+        )
+
+    def page(self, title: str, pipeline: str, flow: str) -> AbstractContextManager[None]:
+        """Publishes a page on the stages of this run, in their order, once it has ended.
+
+        Args:
+            title: The run as a sentence.
+            pipeline: What was run, and
+            flow: by which flow: both name the page, and keep its history.
+        """
+        key = artifact_key(pipeline, f"{flow}-{RUN}")
+        return shown_as_page(self.store, title, key, self._outcomes)
+
+    def check_tokenizers(
+        self, base_models: Sequence[StageJob], planned: SharedVocabulary | None
+    ) -> None:
+        """Refuses models that do not share the first one's tokenizer, before any real work."""
+        if all(job.ref in self._wanted for job in base_models) and len(base_models) > 1:
+            check_tokenizers(base_models, planned, self._settings)
+
+    def check_neighbours(self, plan: Plan) -> None:
+        """Refuses more neighbours than the tokens give, before any is computed."""
+        if plan.targets.ref in self._wanted:
+            check_neighbours(plan.embeddings, plan.targets, self.store)
+
+    def is_complete(self, plan: Plan) -> bool:
+        """Whether the run has gone through to the report."""
+        return plan.report.ref in self.artifacts

@@ -1,0 +1,126 @@
+"""How probable a continuation is after its context, and whether greedy decoding would write it.
+
+Batches are of like length, and longer contexts than the model reads lose their oldest tokens.
+Shapes: B pairs of a batch, T tokens of its longest pair, P scored tokens.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from memdec_core.decoding.greedy_scores import greedy_scores
+from memdec_core.errors import UserError
+from memdec_core.models.language_model import LanguageModel, token_log_probs
+from memdec_core.scoring.perplexity import batches_by_length
+
+
+class Continuation(NamedTuple):
+    """Token ids of a text and of what may follow it; at least one each."""
+
+    context: Sequence[int]
+    tokens: Sequence[int]
+
+
+class ContinuationScore(NamedTuple):
+    """What a system says of a continuation.
+
+    Attributes:
+        log_prob: Sum of its tokens' log-probabilities, in nats.
+        is_greedy: Whether each of its tokens is the most probable one where it stands.
+    """
+
+    log_prob: float
+    is_greedy: bool
+
+
+def context_length_of(lm: LanguageModel) -> int | None:
+    """Most tokens that every model of a system reads, None where none has a limit."""
+    if hasattr(lm, "context_length"):
+        own: int | None = lm.context_length
+        return own
+    parts = [getattr(lm, name) for name in ("base", "memory") if hasattr(lm, name)]
+    limits = [context_length_of(part) for part in parts]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def continuation_scores(
+    lm: LanguageModel, pairs: Sequence[Continuation], *, batch_tokens: int
+) -> list[ContinuationScore]:
+    """Score continuations, and find out which ones are greedy.
+
+    Args:
+        lm: The system.
+        pairs: Contexts and continuations. What exceeds the model's context is cut off on the left.
+        batch_tokens: Most tokens of a batch, padding included; a longer pair is a batch by itself.
+
+    Returns:
+        A score for each pair, in their order.
+
+    Raises:
+        UserError: A continuation alone does not fit the model's context.
+    """
+    scores = _by_pair(lm, pairs, batch_tokens, lambda *batch: greedy_scores(lm, *batch))
+    return [
+        ContinuationScore(float(score_P2[:, 0].sum()), bool(score_P2[:, 1].all()))
+        for score_P2 in scores
+    ]
+
+
+def continuation_log_probs(
+    lm: LanguageModel, pairs: Sequence[Continuation], *, batch_tokens: int
+) -> NDArray[np.float64]:
+    """The log-probabilities alone, by the system's `token_log_probs`; arguments as above.
+
+    Returns:
+        float64 (len(pairs),), in nats.
+    """
+    scores = _by_pair(lm, pairs, batch_tokens, lambda *batch: token_log_probs(lm, *batch))
+    return np.array([float(score_P.sum()) for score_P in scores])
+
+
+def _by_pair(
+    lm: LanguageModel,
+    pairs: Sequence[Continuation],
+    batch_tokens: int,
+    score: Callable[[Tensor, Tensor], Tensor],
+) -> list[NDArray[np.float64]]:
+    """What `score` gives for each pair's continuation, float64, one row per token."""
+    limit = context_length_of(lm)
+    fitting = [_fit(pair, limit) for pair in pairs]
+    lengths = np.array([len(pair.context) + len(pair.tokens) for pair in fitting], np.int64)
+    scores: dict[int, NDArray[np.float64]] = {}
+    for chosen_B in batches_by_length(lengths, batch_tokens):
+        batch = [fitting[number] for number in chosen_B]
+        scores_P = score(*_pad(batch)).double().cpu().numpy()
+        ends_B = np.cumsum([len(pair.tokens) for pair in batch])
+        scores |= zip(chosen_B.tolist(), np.split(scores_P, ends_B[:-1]), strict=True)
+    return [scores[number] for number in range(len(pairs))]
+
+
+def _fit(pair: Continuation, limit: int | None) -> Continuation:
+    """The pair without the oldest tokens of a context that is too long."""
+    assert pair.context, "a continuation follows something"
+    assert pair.tokens, "there is something to score"
+    if limit is None:
+        return pair
+    if len(pair.tokens) >= limit:
+        raise UserError(
+            f"a continuation of {len(pair.tokens)} tokens leaves no room for its context in a "
+            f"model that reads {limit}: use a model that reads more, or shorter continuations"
+        )
+    return pair._replace(context=pair.context[-(limit - len(pair.tokens)) :])
+
+
+def _pad(batch: Sequence[Continuation]) -> tuple[Tensor, Tensor]:
+    """Token ids int64 (B, T), padded with 0, and where a token is scored, bool (B, T)."""
+    rows = [torch.tensor([*pair.context, *pair.tokens]) for pair in batch]
+    tokens_BT = pad_sequence(rows, batch_first=True)
+    columns_T = torch.arange(tokens_BT.shape[1])
+    starts_B1 = torch.tensor([[len(pair.context)] for pair in batch])
+    ends_B1 = torch.tensor([[len(row)] for row in rows])
+    return tokens_BT, (columns_T >= starts_B1) & (columns_T < ends_B1)

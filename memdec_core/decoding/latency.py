@@ -1,0 +1,92 @@
+"""How long systems take to generate, measured so that other work on the machine slows all alike."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from memdec_core.decoding.decoders import Decoder, generate
+from memdec_core.decoding.latency_config import LatencyConfig
+
+BASE = "base"
+"""The system that the others are compared with."""
+
+
+class Timing(NamedTuple):
+    """What the rounds say of one system; medians over them.
+
+    Attributes:
+        first_token: Seconds from the prompt to the first new token.
+        per_token: Seconds per further token.
+        ratio: Of `per_token` to the base's in the same round.
+        ratio_low: First quartile of these ratios.
+        ratio_high: Third quartile.
+    """
+
+    first_token: float
+    per_token: float
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+
+
+class _Run(NamedTuple):
+    first_token: float
+    per_token: float
+
+
+def measure(
+    systems: Mapping[str, Callable[[], Decoder]],
+    prompts: Sequence[Sequence[int]],
+    config: LatencyConfig,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, Timing]:
+    """Let every system continue the same prompt in turn, round after round.
+
+    A busy minute slows all systems of a round, so that ratios are taken within rounds. The order
+    rotates: none always follows the one that leaves the caches full of its keys. The first round
+    warms up and does not count.
+
+    Args:
+        systems: Makers of fresh decoders by name, `base` among them; making one takes no time that
+            counts.
+        prompts: Token ids; one prompt per round, from the first again when there are fewer.
+        config: Rounds, and new tokens.
+        clock: Seconds.
+
+    Raises:
+        UserError: A prompt and the new tokens exceed a system's context.
+    """
+    names = list(systems)
+    rounds: list[dict[str, _Run]] = []
+    for number in range(1 + config.repeats):
+        turn = number % len(names)
+        prompt = prompts[number % len(prompts)]
+        rounds.append(
+            {
+                name: _run(systems[name](), prompt, config.new_tokens, clock)
+                for name in names[turn:] + names[:turn]
+            }
+        )
+    return {name: _summary(name, rounds[1:]) for name in names}
+
+
+def _run(
+    decoder: Decoder, prompt: Sequence[int], new_tokens: int, clock: Callable[[], float]
+) -> _Run:
+    """One greedy continuation; its full length is timed, whatever token comes."""
+    tokens = generate(decoder, prompt, new_tokens, ())
+    started = clock()
+    next(tokens)
+    first = clock()
+    further = sum(1 for _ in tokens)
+    return _Run(first - started, (clock() - first) / further)
+
+
+def _summary(name: str, rounds: Sequence[Mapping[str, _Run]]) -> Timing:
+    ratios = [round_[name].per_token / round_[BASE].per_token for round_ in rounds]
+    low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75]).tolist()
+    runs = np.array([round_[name] for round_ in rounds])
+    first_token, per_token = np.median(runs, axis=0).tolist()
+    return Timing(first_token, per_token, middle, low, high)

@@ -1,0 +1,95 @@
+"""Which model is the base of a pipeline: a pretrained one, or one to pretrain."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from memdec_core.text.corpus_config import CorpusConfig
+from memdec_core.training.training_config import Precision
+
+
+class PretrainConfig(BaseModel):
+    """A small decoder and its tokenizer, trained from scratch on a general corpus."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    corpus: CorpusConfig = Field(description="The general text to train on.")
+    architecture: Literal["gpt2", "qwen3", "llama"] = Field(
+        "gpt2", description="Kind of decoder, in the terms of transformers."
+    )
+    layers: int = Field(4, ge=1, description="Transformer blocks.")
+    width: int = Field(256, ge=8, description="Size of the hidden states, a multiple of `heads`.")
+    heads: int = Field(4, ge=1, description="Attention heads per block.")
+    vocab_size: int = Field(
+        8192, ge=257, description="Tokens of the byte-level BPE tokenizer trained with the model."
+    )
+    context_length: int = Field(
+        512, ge=2, description="Most tokens the model sees at once, at least the windows' length."
+    )
+    tokens: int = Field(
+        20_000_000,
+        ge=1,
+        description="Training budget in tokens; the corpus is repeated, reshuffled, to fill it.",
+    )
+    batch_tokens: int = Field(16_384, ge=2, description="Tokens per optimiser step.")
+    learning_rate: float = Field(
+        1e-3, gt=0, description="Peak learning rate, reached after a warm-up, then a cosine to 0."
+    )
+    precision: Precision = Field(
+        "float32",
+        description="Arithmetic of the forward and backward pass (weights stay float32); "
+        "`bfloat16` is faster where the processor has it.",
+    )
+    seed: int = Field(0, ge=0, description="Seeds the initial weights and the order of the data.")
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.width % (2 * self.heads):
+            raise ValueError(
+                f"width ({self.width}) must be a multiple of twice the heads ({self.heads}): "
+                "every head gets an even share of it (rotary positions work on pairs)"
+            )
+        if self.batch_tokens < self.context_length:
+            raise ValueError(
+                f"batch_tokens ({self.batch_tokens}) must hold at least one sequence of "
+                f"context_length ({self.context_length}) tokens"
+            )
+        return self
+
+
+class BaseModelConfig(BaseModel):
+    """Exactly one of `name` (a model that exists) and `pretrain` (a model to train)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str | None = Field(
+        None,
+        min_length=1,
+        description="A folder in Hugging Face format (config.json, *.safetensors, tokenizer), or "
+        "the id of a model on the Hugging Face hub, such as `openai-community/gpt2`.",
+    )
+    revision: str | None = Field(
+        None,
+        min_length=1,
+        description="Branch, tag or commit of a hub model; its newest commit when unset.",
+    )
+    pretrain: PretrainConfig | None = Field(
+        None, description="Train a small model from scratch instead; needs no download."
+    )
+    license: str | None = Field(
+        None,
+        min_length=1,
+        description="Licence of the model, such as `apache-2.0`, for the card of an exported "
+        "model; it changes no artifact.",
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one_source(self) -> Self:
+        if (self.name is None) == (self.pretrain is None):
+            raise ValueError(
+                "give either `name` (a model folder or a hub id) or `pretrain` (a model to train "
+                "from scratch), not " + ("neither" if self.name is None else "both")
+            )
+        if self.revision is not None and self.name is None:
+            raise ValueError("`revision` belongs to a hub model; a pretrained one has none")
+        return self

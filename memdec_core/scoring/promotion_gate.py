@@ -1,0 +1,53 @@
+"""Whether a new memory is at least as good as the one in production: the gate's single checks.
+
+Every check is a number with a limit that it must not exceed. A number with a confidence interval
+fails only if the whole interval lies above the limit: chance alone keeps nothing back.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from memdec_core.scoring.bootstrap import Interval
+
+
+class GateCheck(NamedTuple):
+    """One thing that a build must show.
+
+    Attributes:
+        check: What was looked at, in words.
+        base: Name of the base model; None where the number does not depend on one.
+        value: The number that was measured.
+        ci_low: Lower end of its confidence interval; None where there is none.
+        ci_high: Upper end.
+        limit: What it must not exceed.
+        passed: Whether it does not.
+    """
+
+    check: str
+    base: str | None
+    value: float
+    ci_low: float | None
+    ci_high: float | None
+    limit: float
+    passed: bool
+
+
+def interval_check(check: str, base: str | None, interval: Interval, limit: float) -> GateCheck:
+    """A check of a number whose interval may be unknown (NaN); then the number itself counts."""
+    low, high = (None if math.isnan(end) else end for end in (interval.low, interval.high))
+    least = interval.value if low is None else low
+    return GateCheck(check, base, interval.value, low, high, limit, least <= limit)
+
+
+def verdict(checks: Sequence[GateCheck]) -> str:
+    """In one sentence what kept a build back, or that nothing did."""
+    failed = [check for check in checks if not check.passed]
+    if not failed:
+        return f"all {len(checks)} checks passed"
+    said = (
+        f"{check.check}{f' ({check.base})' if check.base else ''} is {check.value:.4g}, "
+        f"the limit is {check.limit:.4g}"
+        for check in failed
+    )
+    return "; ".join(said)

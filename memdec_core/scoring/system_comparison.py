@@ -1,0 +1,175 @@
+"""Tables of evaluation and comparison, from the token scores of the systems.
+
+Scores are log-probabilities of the same positions by split: float64 (N,).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memdec_core.models.mixture import mix_token_log_probs
+from memdec_core.scoring.alpha_search import AlphaCurve, search_alpha
+from memdec_core.scoring.bootstrap import (
+    Bootstrap,
+    Interval,
+    mean_interval,
+    perplexity_interval,
+    perplexity_ratio_interval,
+)
+from memdec_core.scoring.fidelity import Fidelity
+from memdec_core.scoring.knn_scores import KnnChoice, search_weight_and_tau
+from memdec_core.scoring.result_row import TUNING_SPLIT, ResultRow
+
+Scores = Mapping[str, NDArray[np.float64]]
+Bootstraps = Mapping[str, Bootstrap]
+
+
+class AlphaGrid(NamedTuple):
+    """Weights to try, and whether to search between the best one's neighbours."""
+
+    alphas: Sequence[float]
+    refine: bool
+
+
+def base_rows(base_name: str, base: Scores, bootstraps: Bootstraps) -> list[ResultRow]:
+    """Rows of a base by itself."""
+    return [
+        perplexity_row("base", base_name, split, base_N, bootstraps[split])
+        for split, base_N in base.items()
+    ]
+
+
+def system_rows(
+    system: str, base_name: str, scores: Scores, base: Scores, bootstraps: Bootstraps
+) -> list[ResultRow]:
+    """Rows of a system beside its base: perplexity, and its ratio to the base's.
+
+    Args:
+        system: Name of the system in the table.
+        base_name: Name of the base in the table.
+        scores: The system's scores by split.
+        base: The base's scores of the same positions.
+        bootstraps: Resampling by split.
+    """
+    rows = []
+    for split, scores_N in scores.items():
+        ratio = perplexity_ratio_interval(scores_N, base[split], bootstraps[split])
+        rows += [
+            perplexity_row(system, base_name, split, scores_N, bootstraps[split]),
+            interval_row(system, base_name, split, "perplexity_ratio", ratio, len(scores_N)),
+        ]
+    return rows
+
+
+def mixture_rows(
+    system: str,
+    base_name: str,
+    base: Scores,
+    memory: Scores,
+    bootstraps: Bootstraps,
+    grid: AlphaGrid,
+) -> tuple[list[ResultRow], AlphaCurve]:
+    """Rows of a base with a memory (or any other part), with α tuned on `valid` alone.
+
+    Args:
+        system: Name of the mixture in the table.
+        base_name: Name of the base in the table.
+        base: The base's scores by split, `valid` among them.
+        memory: The other part's scores of the same positions.
+        bootstraps: Resampling by split.
+        grid: Values of α to try.
+
+    Returns:
+        Rows of the system, and the curve α was read from.
+    """
+    curve = search_alpha(base[TUNING_SPLIT], memory[TUNING_SPLIT], grid.alphas, refine=grid.refine)
+    mixed = mix_scores(base, memory, curve.alpha)
+    n_tuned = len(base[TUNING_SPLIT])
+    tuned = ResultRow(system, base_name, TUNING_SPLIT, "alpha", curve.alpha, None, None, n_tuned)
+    return [tuned, *system_rows(system, base_name, mixed, base, bootstraps)], curve
+
+
+def knn_lm_rows(
+    base_name: str,
+    base: Scores,
+    knn: Mapping[str, NDArray[np.float64]],
+    bootstraps: Bootstraps,
+    taus: Sequence[float],
+    grid: AlphaGrid,
+) -> tuple[list[ResultRow], KnnChoice]:
+    """Rows of kNN-LM, with λ and τ tuned on `valid` alone.
+
+    Args:
+        base_name: Name of the base in the table.
+        base: The base's scores by split, `valid` among them.
+        knn: The neighbours' scores under each temperature, (G, N) by split.
+        bootstraps: Resampling by split.
+        taus: The G temperatures.
+        grid: Values of λ to try; those below 1 are.
+
+    Returns:
+        Rows of the system, and what was chosen.
+    """
+    weights = [weight for weight in grid.alphas if weight < 1]  # neighbours lack most tokens
+    choice = search_weight_and_tau(
+        base[TUNING_SPLIT], knn[TUNING_SPLIT], taus, weights or [0.0], refine=grid.refine
+    )
+    temperature = list(taus).index(choice.tau)
+    nearest = {split: scores_GN[temperature] for split, scores_GN in knn.items()}
+    mixed = mix_scores(base, nearest, choice.weight)
+    n_tuned = len(base[TUNING_SPLIT])
+    tuned = [
+        ResultRow("knn_lm", base_name, TUNING_SPLIT, metric, value, None, None, n_tuned)
+        for metric, value in (("lambda", choice.weight), ("tau", choice.tau))
+    ]
+    return tuned + system_rows("knn_lm", base_name, mixed, base, bootstraps), choice
+
+
+def mix_scores(base: Scores, part: Scores, weight: float) -> dict[str, NDArray[np.float64]]:
+    """The base's scores mixed with a part's of this weight, split by split."""
+    return {
+        split: mix_token_log_probs(base_N, part[split], weight) for split, base_N in base.items()
+    }
+
+
+def fidelity_rows(measures: Fidelity, bootstrap: Bootstrap) -> list[ResultRow]:
+    """Rows of the memory's distance to its validation targets."""
+    named = {
+        "kl": measures.kl_R,
+        "total_variation": measures.total_variation_R,
+        "top1_agreement": measures.top1_agreement_R,
+    }
+    return [
+        interval_row(
+            "memory_alone",
+            None,
+            TUNING_SPLIT,
+            metric,
+            mean_interval(values_R, bootstrap),
+            len(values_R),
+        )
+        for metric, values_R in named.items()
+    ]
+
+
+def perplexity_row(
+    system: str,
+    base: str | None,
+    split: str,
+    log_probs_N: NDArray[np.float64],
+    bootstrap: Bootstrap,
+) -> ResultRow:
+    """The perplexity of any system."""
+    interval = perplexity_interval(log_probs_N, bootstrap)
+    return interval_row(system, base, split, "perplexity", interval, len(log_probs_N))
+
+
+def interval_row(
+    system: str, base: str | None, split: str, metric: str, interval: Interval, n: int
+) -> ResultRow:
+    """A row for a value with an interval, which may be unknown (NaN)."""
+    low, high = (None if math.isnan(end) else end for end in (interval.low, interval.high))
+    return ResultRow(system, base, split, metric, interval.value, low, high, n)

@@ -1,0 +1,200 @@
+"""Neighbours become p_kNN: sparse from the search on, nothing dense of positions × vocabulary.
+
+    p_kNN(y) ∝ Σ over neighbours i with next token y of exp(-d_i / τ)
+
+Shapes: Q positions, K neighbours, E entries of all positions together, N rows of the datastore.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memdec_core.compiled_kernel import kernel
+from memdec_core.errors import UserError
+from memdec_core.search.neighbours import Neighbours
+from memdec_core.targets.targets_config import TargetsConfig
+
+
+class SparseRows(NamedTuple):
+    """Sparse distributions over tokens, one per position.
+
+    Attributes:
+        offsets_Q1: First entry of each position, and the end; int64.
+        token_ids_E: Tokens, largest probability first, equal ones by token; int32.
+        probs_E: Probabilities as they are stored; float16.
+        tail_mass_Q: What truncation and rounding dropped, float32: the stored probabilities of a
+            position and its tail sum to 1.
+    """
+
+    offsets_Q1: NDArray[np.int64]
+    token_ids_E: NDArray[np.int32]
+    probs_E: NDArray[np.float16]
+    tail_mass_Q: NDArray[np.float32]
+
+
+def token_masses(
+    neighbours: Neighbours, next_token_N: NDArray[np.integer], tau: float
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
+    """The whole of p_kNN, before truncation, in float64.
+
+    Args:
+        neighbours: Nearest rows; -1 counts for nothing.
+        next_token_N: The datastore's values.
+        tau: Temperature.
+
+    Returns:
+        Offsets (Q + 1), tokens in the order met (E), probabilities (E) that sum to 1 per position.
+
+    Raises:
+        UserError: A position has no neighbour at all.
+    """
+    ids_QK, distances_QK = neighbours
+    if (ids_QK[:, 0] < 0).any():
+        raise UserError(
+            "config.targets.exclude: a position has no neighbour left, because everything is "
+            "excluded; exclude less, or use a corpus of more documents"
+        )
+    values_QK = next_token_N[ids_QK].astype(np.int32)  # -1 takes some value, of weight 0
+    tokens_QK = np.empty(ids_QK.shape, np.int32)
+    masses_QK = np.empty(ids_QK.shape, np.float64)
+    scratch_V = np.zeros(int(values_QK.max(initial=0)) + 1, np.float64)
+    counts_Q = np.zeros(len(ids_QK), np.int64)
+    _sum_by_token(values_QK, distances_QK, tau, scratch_V, tokens_QK, masses_QK, counts_Q)
+    used_QK = np.arange(ids_QK.shape[1]) < counts_Q[:, None]
+    offsets_Q1 = np.concatenate([[0], np.cumsum(counts_Q)])
+    return offsets_Q1, tokens_QK[used_QK], masses_QK[used_QK]
+
+
+def sparse_rows(
+    neighbours: Neighbours, next_token_N: NDArray[np.integer], config: TargetsConfig
+) -> SparseRows:
+    """Turns neighbours into truncated targets.
+
+    Args:
+        neighbours: Nearest rows of Q positions, nearest first.
+        next_token_N: The datastore's values.
+        config: τ and the limits of truncation.
+
+    Raises:
+        UserError: A position has no neighbour at all.
+    """
+    offsets_Q1, tokens_E, masses_E = token_masses(neighbours, next_token_N, config.tau)
+    halves_E = _round_within_one(offsets_Q1, masses_E)
+    kept_Q = _sort_and_cut(
+        offsets_Q1, tokens_E, halves_E.view(np.uint16), _HALVES, config.mass, config.max_entries
+    )
+    kept_E = np.arange(len(tokens_E)) < np.repeat(offsets_Q1[:-1] + kept_Q, np.diff(offsets_Q1))
+    probs_E = halves_E[kept_E]
+    kept_offsets_Q1 = np.concatenate([[0], np.cumsum(kept_Q)])
+    tail_mass_Q = 1 - _sum_rows(kept_offsets_Q1, probs_E.astype(np.float64))
+    return SparseRows(kept_offsets_Q1, tokens_E[kept_E], probs_E, tail_mass_Q.astype(np.float32))
+
+
+def take_rows(rows: SparseRows, picked_S: NDArray[np.int64]) -> SparseRows:
+    """Copies some positions out of a block, in the order given."""
+    starts_S, stops_S = rows.offsets_Q1[picked_S], rows.offsets_Q1[picked_S + 1]
+    entries = [np.arange(a, b) for a, b in zip(starts_S, stops_S, strict=True)]
+    entries_E = np.concatenate([np.empty(0, np.int64), *entries])
+    offsets_S1 = np.concatenate([[0], np.cumsum(stops_S - starts_S)])
+    return SparseRows(
+        offsets_S1, rows.token_ids_E[entries_E], rows.probs_E[entries_E], rows.tail_mass_Q[picked_S]
+    )
+
+
+def join_rows(blocks: Sequence[SparseRows]) -> SparseRows:
+    """Puts blocks of positions one after the other."""
+    lengths_Q = np.concatenate([np.diff(block.offsets_Q1) for block in blocks])
+    return SparseRows(
+        np.concatenate([[0], np.cumsum(lengths_Q)]),
+        np.concatenate([block.token_ids_E for block in blocks]),
+        np.concatenate([block.probs_E for block in blocks]),
+        np.concatenate([block.tail_mass_Q for block in blocks]),
+    )
+
+
+_HALVES = np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float64)
+"""Value of every float16, by its bits."""
+
+
+def _round_within_one(
+    offsets_Q1: NDArray[np.int64], masses_E: NDArray[np.float64]
+) -> NDArray[np.float16]:
+    """Rounds to float16 to the nearest, or down where the sum of a position would exceed 1."""
+    halves_E = masses_E.astype(np.float16)
+    over_Q = _sum_rows(offsets_Q1, halves_E.astype(np.float64)) > 1
+    over_E = np.repeat(over_Q, np.diff(offsets_Q1)) & (halves_E > masses_E)
+    halves_E.view(np.uint16)[over_E] -= 1  # the bits of positive numbers order as the numbers do
+    return halves_E
+
+
+def _sum_rows(offsets_Q1: NDArray[np.int64], values_E: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums each position's entries; every position has at least one."""
+    sums_Q: NDArray[np.float64] = np.add.reduceat(values_E, offsets_Q1[:-1])
+    return sums_Q
+
+
+@kernel()
+def _sum_by_token(
+    values_QK: NDArray[np.int32],
+    distances_QK: NDArray[np.float32],
+    tau: float,
+    scratch_V: NDArray[np.float64],
+    tokens_QK: NDArray[np.int32],
+    masses_QK: NDArray[np.float64],
+    counts_Q: NDArray[np.int64],
+) -> None:
+    """Adds up weights in one row as wide as the vocabulary, and clears only what it touched.
+
+    Weights are relative to the nearest neighbour's, which is 1: whatever the distances, the sum
+    neither underflows nor overflows.
+    """
+    for query in range(values_QK.shape[0]):
+        nearest = np.float64(distances_QK[query, 0])
+        count = 0
+        total = 0.0
+        for column in range(values_QK.shape[1]):
+            weight = np.exp((nearest - np.float64(distances_QK[query, column])) / tau)
+            if weight == 0.0:
+                break  # sorted by distance: the rest, and the filling, weigh nothing
+            token = values_QK[query, column]
+            if scratch_V[token] == 0.0:
+                tokens_QK[query, count] = token
+                count += 1
+            scratch_V[token] += weight
+            total += weight
+        for entry in range(count):
+            token = tokens_QK[query, entry]
+            masses_QK[query, entry] = scratch_V[token] / total
+            scratch_V[token] = 0.0
+        counts_Q[query] = count
+
+
+@kernel()
+def _sort_and_cut(
+    offsets_Q1: NDArray[np.int64],
+    tokens_E: NDArray[np.int32],
+    bits_E: NDArray[np.uint16],
+    halves: NDArray[np.float64],
+    mass: float,
+    max_entries: int,
+) -> NDArray[np.int64]:
+    """Sorts each position in place; counts the entries that reach `mass`, at most `max_entries`."""
+    kept_Q = np.zeros(offsets_Q1.size - 1, np.int64)
+    for query in range(kept_Q.size):
+        start, stop = offsets_Q1[query], offsets_Q1[query + 1]
+        words = np.empty(stop - start, np.int64)
+        for entry in range(stop - start):
+            falling = np.int64(0xFFFF) - np.int64(bits_E[start + entry])
+            words[entry] = (falling << np.int64(32)) | np.int64(tokens_E[start + entry])
+        words.sort()
+        reached = 0.0
+        for entry in range(stop - start):
+            bits = np.int64(0xFFFF) - (words[entry] >> np.int64(32))
+            bits_E[start + entry] = bits
+            tokens_E[start + entry] = words[entry] & np.int64(0xFFFFFFFF)
+            if reached < mass and entry < max_entries and bits > 0:
+                kept_Q[query] += 1
+                reached += halves[bits]
+    return kept_Q

@@ -1,0 +1,49 @@
+"""Reads any source: one stream of documents and rejects, which no bad record ends."""
+
+from collections.abc import Iterator
+
+from storage.documents.dataset_documents import read_dataset
+from storage.documents.docstring_documents import read_docstrings
+from storage.documents.document_files import JSONL, PARQUET, SUFFIXES, SourceError
+from storage.documents.document_records import Document, Fields, Reject
+from storage.documents.document_sources import DatasetSource, FileSource, PackageSource, Source
+from storage.documents.jsonl_documents import read_jsonl
+from storage.documents.parquet_documents import read_parquet
+from storage.documents.text_documents import read_text
+from storage.objects.compressed_files import DamagedFile
+
+
+def read_documents(source: Source, fields: Fields) -> Iterator[Document | Reject]:
+    """Yields every record of a source in its order, as a document or as a reject.
+
+    A file that is damaged as a whole gives a single reject, record 0, and no document.
+
+    Args:
+        source: What to read.
+        fields: Names of the text's and the id's field.
+
+    Raises:
+        SourceError: The disk failed or a data set broke off; that is no fault of the documents,
+            and a corpus without them would be another corpus.
+    """
+    if isinstance(source, PackageSource):
+        yield from read_docstrings(source)
+    elif isinstance(source, DatasetSource):
+        yield from read_dataset(source, fields)
+    else:
+        try:
+            yield from _read_file(source, fields)
+        except DamagedFile as error:
+            yield Reject(source.name, 0, "damaged file", str(error))
+        except OSError as error:
+            raise SourceError(f"{source.name}: cannot be read: {error}; run again") from error
+
+
+def _read_file(source: FileSource, fields: Fields) -> Iterator[Document | Reject]:
+    if source.format is None:
+        known = ", ".join(SUFFIXES)
+        reason = f"its name tells no format that we read ({known})"
+        return iter([Reject(source.name, 0, "unknown format", reason)])
+    if source.format == PARQUET:
+        return read_parquet(source, fields)
+    return (read_jsonl if source.format == JSONL else read_text)(source, fields)

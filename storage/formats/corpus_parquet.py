@@ -1,0 +1,144 @@
+"""The corpus artifact: Parquet parts of documents by split, and the list of rejects.
+
+`<split>-<number>.parquet` holds doc_id, text, split and source (the file it came from);
+`rejects.parquet` holds file, record (1 is the first; 0 the whole file) and reason.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from storage.documents.document_records import Document, Reject
+from storage.store.shard_files import ShardReader
+
+REJECTS_FILE = "rejects.parquet"
+GROUP_CHARACTERS = 1_000_000  # of a row group, what a reader holds at a time
+GROUP_ROWS = 65_536
+_DOCUMENTS = pa.schema([(name, pa.string()) for name in ("doc_id", "text", "split", "source")])
+_REJECTS = pa.schema([("file", pa.string()), ("record", pa.int64()), ("reason", pa.string())])
+
+
+class _PartWriter:
+    """One Parquet file, written in row groups of bounded size."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._writer = pq.ParquetWriter(
+            path,
+            schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=[name for name in schema.names if name in ("split", "source", "file")],
+        )
+        self._rows: list[tuple[object, ...]] = []
+        self._buffered = 0
+        self.characters = 0
+
+    def add(self, row: tuple[object, ...], characters: int) -> None:
+        """Adds a row of so many characters."""
+        if self._rows and (
+            self._buffered + characters > GROUP_CHARACTERS or len(self._rows) >= GROUP_ROWS
+        ):
+            self._flush()
+        self._rows.append(row)
+        self._buffered += characters
+        self.characters += characters
+
+    def close(self) -> None:
+        self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._rows:
+            columns = [list(column) for column in zip(*self._rows, strict=True)]
+            self._writer.write_table(
+                pa.Table.from_arrays(
+                    [
+                        pa.array(c, f.type)
+                        for c, f in zip(columns, self._writer.schema, strict=True)
+                    ],
+                    schema=self._writer.schema,
+                )
+            )
+        self._rows, self._buffered = [], 0
+
+
+class CorpusWriter:
+    """Writes a corpus into a folder; the same documents give the same bytes."""
+
+    def __init__(self, folder: Path, part_characters: int) -> None:
+        """Opens the writer, to be used as a context manager.
+
+        Args:
+            folder: An existing folder.
+            part_characters: Most characters in a part, unless it is a single document.
+        """
+        self._folder = folder
+        self._part_characters = part_characters
+        self._parts: dict[str, _PartWriter] = {}
+        self._numbers: dict[str, int] = {}
+        self._rejects = _PartWriter(folder / REJECTS_FILE, _REJECTS)
+
+    def __enter__(self) -> "CorpusWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with ExitStack() as stack:  # closes the others though one fails
+            for part in (*self._parts.values(), self._rejects):
+                stack.callback(part.close)
+
+    def add(self, split: str, document: Document) -> None:
+        """Appends a document to its split, in a new part when the last one is full."""
+        size = len(document.text)
+        part = self._parts.get(split)
+        if part is None or part.characters + size > self._part_characters:
+            part = self._next_part(split)
+        part.add((document.doc_id, document.text, split, document.file), size)
+
+    def reject(self, reject: Reject) -> None:
+        """Lists a record that is not used."""
+        reason = f"{reject.kind}: {reject.detail}"
+        self._rejects.add((reject.file, reject.record, reason), len(reason))
+
+    def _next_part(self, split: str) -> _PartWriter:
+        if split in self._parts:
+            self._parts[split].close()
+        number = self._numbers.get(split, 0)
+        self._numbers[split] = number + 1
+        self._parts[split] = _PartWriter(self._folder / f"{split}-{number:05d}.parquet", _DOCUMENTS)
+        return self._parts[split]
+
+
+class CorpusReader:
+    """Reads the documents of a corpus artifact, part by part."""
+
+    def __init__(self, reader: ShardReader) -> None:
+        """Wraps the corpus's one shard.
+
+        Args:
+            reader: The shard `all`.
+        """
+        self._reader = reader
+
+    def parts(self, split: str) -> list[str]:
+        """Names the files of a split, in the order of the corpus."""
+        return sorted(name for name in self._reader.names() if name.startswith(f"{split}-"))
+
+    def texts(self, part: str) -> Iterator[tuple[list[str], list[str]]]:
+        """Yields ids and texts, a row group at a time: about a million characters, or one document.
+
+        Args:
+            part: Name of a file, as `parts` gives it.
+        """
+        with pq.ParquetFile(self._reader.local_path(part)) as file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns=["doc_id", "text"], use_threads=False)
+                yield table.column("doc_id").to_pylist(), table.column("text").to_pylist()

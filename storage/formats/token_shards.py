@@ -1,0 +1,106 @@
+"""Shards of token ids, with the length of each document.
+
+A shard holds the documents of one corpus part: `tokens.npy` (uint16 or uint32, all documents one
+after the other), `lengths.npy` (int64 tokens per document, which may be 0) and `documents.parquet`
+(doc_id, tokens).
+
+Legend: D documents, T tokens.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from storage.objects.store_errors import DamagedArtifact, MissingArtifact
+from storage.store.shard_files import ShardReader
+
+TokenArray = npt.NDArray[np.unsignedinteger]
+
+
+def write_token_shard(
+    folder: Path,
+    doc_ids: Sequence[str],
+    tokens_T: TokenArray,
+    lengths_D: npt.NDArray[np.int64],
+) -> None:
+    """Write one shard; the same arguments give the same bytes.
+
+    Args:
+        folder: The shard's folder.
+        doc_ids: Ids of the documents, in order.
+        tokens_T: uint16 or uint32 ids of all documents, in order.
+        lengths_D: int64 tokens of each document.
+    """
+    assert len(doc_ids) == len(lengths_D)
+    assert len(tokens_T) == lengths_D.sum()
+    np.save(folder / "tokens.npy", tokens_T, allow_pickle=False)
+    np.save(folder / "lengths.npy", lengths_D, allow_pickle=False)
+    documents = pa.table({"doc_id": pa.array(doc_ids, pa.string()), "tokens": lengths_D})
+    pq.write_table(documents, folder / "documents.parquet", compression="zstd")
+
+
+class TokenReader:
+    """The token stream of one split, across its shards.
+
+    Tokens are memory-mapped: only what is read takes memory.
+
+    Args:
+        readers: Shards of a tokens artifact, by name.
+        split: train, valid or test.
+
+    Attributes:
+        offsets_D1: int64 start of each document in the stream, and the end of the last.
+        n_tokens: Length of the stream.
+
+    Raises:
+        MissingArtifact: The artifact has no shard of this split.
+        DamagedArtifact: A shard's files do not fit together.
+    """
+
+    def __init__(self, readers: Mapping[str, ShardReader], split: str) -> None:
+        names = sorted(name for name in readers if name.rpartition("-")[0] == split)
+        if not names:
+            raise MissingArtifact(
+                f"the tokens have no {split} split; check the corpus configuration and run again"
+            )
+        lengths = [_load(readers[name], "lengths.npy") for name in names]
+        self._shards: list[TokenArray] = [_load(readers[name], "tokens.npy") for name in names]
+        for name, shard, lengths_D in zip(names, self._shards, lengths, strict=True):
+            if len(shard) != lengths_D.sum():
+                raise DamagedArtifact(
+                    f"tokens shard {name}: {len(shard)} tokens for documents of {lengths_D.sum()}; "
+                    "rebuild it with `memdec run --force tokens`"
+                )
+        sizes = [len(shard) for shard in self._shards]
+        self._starts = np.cumsum([0, *sizes], dtype=np.int64)
+        self.offsets_D1: npt.NDArray[np.int64] = np.cumsum(
+            np.concatenate([[0], *lengths]), dtype=np.int64
+        )
+        self.n_tokens = int(self._starts[-1])
+
+    def read(self, start: int, stop: int) -> TokenArray:
+        """Token ids of the stream's range [start, stop), in a new array."""
+        assert 0 <= start <= stop <= self.n_tokens, (start, stop, self.n_tokens)
+        first = int(np.searchsorted(self._starts, start, side="right")) - 1
+        pieces: list[TokenArray] = []
+        for shard, begin in zip(self._shards[first:], self._starts[first:-1], strict=True):
+            if begin >= stop:
+                break
+            pieces.append(shard[max(start - int(begin), 0) : stop - int(begin)])
+        return np.concatenate([self._shards[0][:0], *pieces])
+
+
+def _load(reader: ShardReader, name: str) -> npt.NDArray[Any]:
+    path = reader.local_path(name)
+    try:
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise DamagedArtifact(
+            f"{path}: not an array ({error}); rebuild it with `memdec run --force tokens`"
+        ) from error
+    return array

@@ -1,0 +1,214 @@
+"""The artifact store: what exists, what is finished, and how it is published.
+
+    artifacts/<stage>/<fingerprint>/
+        manifest.json            created last, if absent: the artifact exists
+        commits/<shard>.json     created when a shard is finished, if absent
+        <attempt>/<shard>/…      the shards' files; a manifest may use several attempts'
+        lease/<epoch>.json       who is building (saves work, correctness does not need it)
+        scratch/…                resumable state of a shard
+
+A folder and an object store follow the same protocol. Two builders that do not know of each
+other can only ever add attempts; which files count is decided by the first commit of each shard
+and by the one manifest.
+"""
+
+import contextlib
+import logging
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+
+from storage.objects.artifact_ref import ArtifactRef
+from storage.objects.manifest import (
+    Manifest,
+    ManifestDraft,
+    ShardEntry,
+    parse_manifest,
+    parse_record,
+)
+from storage.objects.object_root import ObjectRoot
+from storage.objects.root_urls import open_root
+from storage.objects.store_errors import ArtifactInUse, MissingArtifact, StorageError
+from storage.objects.store_layout import (
+    ARTIFACTS,
+    artifact_key,
+    commits_key,
+    lease_key,
+    manifest_key,
+    scratch_key,
+    shard_key,
+)
+from storage.store.leases import describe_holder, lease_to_delete
+from storage.store.scratch import Scratch
+from storage.store.shard_files import ShardReader, ShardWriter
+
+_logger = logging.getLogger(__name__)
+
+
+class Store:
+    """Artifacts below one URL.
+
+    Attributes:
+        url: Absolute URL of the store.
+        root: Its objects, for the modules of this package.
+    """
+
+    def __init__(self, root: ObjectRoot) -> None:
+        self.root = root
+        self.url = root.url
+
+    @classmethod
+    def open(cls, url: str) -> "Store":
+        """Opens a folder, `file://` or `s3://`; makes a missing folder.
+
+        Raises:
+            StorageError: The URL is of no known kind, or does not answer.
+        """
+        return cls(open_root(url, create=True))
+
+    @classmethod
+    def open_existing(cls, url: str) -> "Store":
+        """As `open`, to look at what is there: a missing folder is an error.
+
+        Raises:
+            StorageError: Also when there is no such folder.
+        """
+        return cls(open_root(url, create=False))
+
+    def manifest(self, ref: ArtifactRef) -> Manifest | None:
+        """The artifact's manifest, None if the artifact does not exist.
+
+        Raises:
+            DamagedArtifact: The manifest cannot be read.
+            NewerFormat: A newer memdec wrote it.
+        """
+        key = manifest_key(ref)
+        data = self.root.read(key)
+        return None if data is None else parse_manifest(data, f"{self.url}/{key}")
+
+    def require(self, ref: ArtifactRef) -> Manifest:
+        """The manifest of an artifact that must exist.
+
+        Raises:
+            MissingArtifact: It does not.
+        """
+        manifest = self.manifest(ref)
+        if manifest is None:
+            raise MissingArtifact(f"{self.url}: no artifact {ref}; run the pipeline to build it")
+        return manifest
+
+    def committed(self, ref: ArtifactRef) -> dict[str, ShardEntry]:
+        """Finished shards by name, sorted, whether the artifact is sealed or still being built."""
+        manifest = self.manifest(ref)
+        if manifest is None:
+            entries = self._commits(ref)
+            # the records go when the artifact is sealed, which may have been just now
+            manifest = self.manifest(ref)
+        found = manifest.shards if manifest else entries
+        return {entry.name: entry for entry in sorted(found, key=lambda entry: entry.name)}
+
+    def readers(self, ref: ArtifactRef) -> dict[str, ShardReader]:
+        """Readers of the finished shards by name, sorted."""
+        return {
+            name: ShardReader(self.root, ref, entry) for name, entry in self.committed(ref).items()
+        }
+
+    def writer(self, ref: ArtifactRef, shard: str, attempt: str) -> ShardWriter:
+        """A new writer of one shard; works in any process.
+
+        Args:
+            ref: The artifact under construction.
+            shard: Letters, digits, dots, dashes, underscores.
+            attempt: Id of this build, as `claim` gave it.
+        """
+        return ShardWriter(self.root, ref, shard, attempt)
+
+    def seal(self, ref: ArtifactRef, draft: ManifestDraft) -> Manifest:
+        """Makes the artifact exist; if another builder was first, its manifest is returned.
+
+        Raises:
+            MissingArtifact: A file that the draft names is not in the store.
+        """
+        self._check_present(ref, draft.shards)
+        shards = sorted(draft.shards, key=lambda entry: entry.name)
+        manifest = Manifest(
+            **dict(draft) | {"shards": shards},
+            ref=ref,
+            bytes=sum(file.size for entry in shards for file in entry.files),
+            seconds=sum(entry.seconds for entry in shards),
+            peak_memory_bytes=max((entry.peak_memory_bytes for entry in shards), default=0),
+            created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+        self.root.create(manifest_key(ref), manifest.model_dump_json(indent=2).encode())
+        try:
+            self.root.delete_tree(commits_key(ref))
+            self.root.delete_tree(scratch_key(ref))
+        except StorageError as error:
+            _logger.warning("left what %s needed while it was built: %s", ref, error)
+        return self.require(ref)
+
+    def discard(self, ref: ArtifactRef) -> None:
+        """Deletes an artifact, or what there is of an unfinished one, to build it anew.
+
+        A crash half-way leaves files that no record names.
+
+        Raises:
+            ArtifactInUse: Another run is building it.
+        """
+        with lease_to_delete(self.root, ref) as ours:
+            if not ours:
+                raise ArtifactInUse(
+                    f"{self.url}: cannot discard {ref}, {describe_holder(self.root, ref)}; "
+                    "wait for that run or stop it"
+                )
+            self.root.delete_tree(commits_key(ref))
+            self.root.delete([manifest_key(ref)])
+            self.delete_files(ref)
+
+    def delete_files(self, ref: ArtifactRef) -> None:
+        """Deletes the data of an artifact without manifest; the caller holds its lease."""
+        for name in self.root.folders(artifact_key(ref)):
+            if f"{artifact_key(ref)}/{name}" != lease_key(ref):
+                self.root.delete_tree(f"{artifact_key(ref)}/{name}")
+
+    def location(self, ref: ArtifactRef) -> str:
+        """URL of the artifact's folder, for people and their tools."""
+        return f"{self.url}/{manifest_key(ref).rpartition('/')[0]}"
+
+    def scratch(self, ref: ArtifactRef) -> Scratch:
+        """Resumable state of an unfinished shard."""
+        return Scratch(self.root, ref)
+
+    def artifacts(self) -> list[ArtifactRef]:
+        """Every artifact that exists, sorted by stage and fingerprint."""
+        return [ref for ref in self.known() if self.root.head(manifest_key(ref)) is not None]
+
+    def known(self) -> list[ArtifactRef]:
+        """Everything that has anything in the store, sealed or not, sorted."""
+        refs = []
+        for stage in self.root.folders(ARTIFACTS):
+            for fingerprint in self.root.folders(f"{ARTIFACTS}/{stage}"):
+                with contextlib.suppress(ValidationError):  # somebody else's folder
+                    refs.append(ArtifactRef(stage=stage, fingerprint=fingerprint))
+        return refs
+
+    def _commits(self, ref: ArtifactRef) -> list[ShardEntry]:
+        records = {
+            listed.key: self.root.read(listed.key) for listed in self.root.scan(commits_key(ref))
+        }
+        return [
+            parse_record(ShardEntry, data, f"{self.url}/{key}")
+            for key, data in records.items()
+            if data is not None
+        ]
+
+    def _check_present(self, ref: ArtifactRef, shards: list[ShardEntry]) -> None:
+        """A builder that lost its lease long ago may hold entries whose files were collected."""
+        for entry in shards:
+            folder = shard_key(ref, entry.attempt, entry.name)
+            sizes = {listed.key: listed.size for listed in self.root.scan(folder)}
+            for file in entry.files:
+                if sizes.get(f"{folder}/{file.path}") != file.size:
+                    raise MissingArtifact(
+                        f"{self.url}/{folder}/{file.path}: gone before {ref} was sealed; run again"
+                    )

@@ -1,0 +1,117 @@
+"""What of a pipeline is in production, and every decision that led there.
+
+Each decision is an object of its own, `production/<pipeline>/<number>.json`, created if absent:
+of two deciders who have seen the same last decision one is told that the place is taken, and has
+to look again. What is in production is what the newest decision that changes it names.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from storage.objects.artifact_ref import ArtifactRef
+from storage.objects.manifest import parse_record, safe_name
+from storage.objects.store_layout import PRODUCTION
+from storage.store.artifact_store import Store
+
+Action = Literal["promoted", "kept_back", "rolled_back"]
+
+
+class Release(BaseModel):
+    """What is used together: a memory, the base that its α was tuned for, that evaluation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base: ArtifactRef
+    memory: ArtifactRef
+    evaluation: ArtifactRef
+
+
+class Decision(BaseModel):
+    """One entry of a pipeline's history of releases.
+
+    Attributes:
+        action: Whether the release went into production, stayed a candidate, or came back.
+        release: What was decided on.
+        artifacts: What the run that made it ended with; kept from collection while it counts.
+        gate: The gate's artifact, which has the measurements behind the decision.
+        who: A person and host, or a flow run.
+        why: In words.
+        when: ISO, UTC.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: Action
+    release: Release
+    artifacts: list[ArtifactRef]
+    gate: ArtifactRef | None = None
+    who: str
+    why: str
+    when: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
+
+
+def read_decisions(store: Store, pipeline: str) -> list[Decision]:
+    """All decisions on a pipeline, oldest first: number 1 is the first.
+
+    Raises:
+        DamagedArtifact: An entry cannot be read.
+    """
+    keys = [listed.key for listed in store.root.scan(_folder(pipeline))]
+    found = [(key, data) for key in keys if (data := store.root.read(key)) is not None]
+    return [parse_record(Decision, data, f"{store.url}/{key}") for key, data in found]
+
+
+def count_decisions(store: Store, pipeline: str) -> int:
+    """How many there are, without reading them."""
+    return len(store.root.scan(_folder(pipeline)))
+
+
+def in_production(decisions: Sequence[Decision]) -> Decision | None:
+    """The decision that brought into production what is there; None before the first."""
+    changes = (each for each in reversed(decisions) if each.action != "kept_back")
+    return next(changes, None)
+
+
+def record_decision(store: Store, pipeline: str, decision: Decision, after: int) -> bool:
+    """Adds a decision that was made in view of the first `after` ones.
+
+    Returns:
+        Whether it was added; False where somebody else has decided meanwhile.
+    """
+    key = f"{_folder(pipeline)}/{after + 1:08d}.json"
+    return store.root.create(key, decision.model_dump_json(indent=2).encode())
+
+
+class Released(NamedTuple):
+    """What collection leaves alone.
+
+    Attributes:
+        artifacts: Of releases; also what they were made from is kept.
+        gates: Kept by themselves, to be read; what they compared is not.
+    """
+
+    artifacts: list[ArtifactRef]
+    gates: list[ArtifactRef]
+
+
+def released(store: Store, keep: int) -> Released:
+    """What is in production anywhere, and what was before: `keep` releases of each pipeline.
+
+    Raises:
+        DamagedArtifact: An entry cannot be read.
+    """
+    found = Released([], [])
+    for pipeline in store.root.folders(PRODUCTION):
+        decisions = read_decisions(store, pipeline)
+        found.gates.extend(each.gate for each in decisions[-max(keep, 1) :] if each.gate)
+        releases = [each for each in decisions if each.action != "kept_back"]
+        for decision in releases[-max(keep, 1) :]:
+            found.artifacts.extend([*decision.artifacts, *vars(decision.release).values()])
+    return found
+
+
+def _folder(pipeline: str) -> str:
+    return f"{PRODUCTION}/{safe_name(pipeline)}"

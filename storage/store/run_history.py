@@ -1,0 +1,85 @@
+"""The history of a pipeline: which artifacts each finished run ended with.
+
+Each run is an object of its own, `refs/<pipeline>/<sequence>.json`, created if absent. One file
+per pipeline would need a conditional overwrite, which not every object store has; this way
+concurrent runs only ever add.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from storage.objects.artifact_ref import ArtifactRef
+from storage.objects.manifest import parse_record, safe_name
+from storage.objects.store_layout import REFS
+from storage.store.artifact_store import Store
+
+
+class FinishedRun(BaseModel):
+    """One entry of the history.
+
+    Attributes:
+        id: Unique to the entry.
+        when: When it was recorded, ISO, UTC.
+        flow_run_id: Prefect's id of the run.
+        artifacts: What the run built or reused, in the order of its stages.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(default_factory=lambda: uuid4().hex)
+    when: str
+    flow_run_id: str | None
+    artifacts: list[ArtifactRef]
+
+
+def record_run(
+    store: Store, pipeline: str, flow_run_id: str | None, artifacts: Sequence[ArtifactRef]
+) -> FinishedRun:
+    """Adds a run to the end of a pipeline's history; concurrent runs each get their place."""
+    run = FinishedRun(
+        when=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        flow_run_id=flow_run_id,
+        artifacts=list(artifacts),
+    )
+    data = run.model_dump_json(indent=2).encode()
+    keys = _keys(store, pipeline)
+    sequence = int(keys[-1].rsplit("/", 1)[-1].removesuffix(".json")) + 1 if keys else 1
+    while not store.root.create(f"{_folder(pipeline)}/{sequence:08d}.json", data):
+        sequence += 1
+    return run
+
+
+def read_history(store: Store, pipeline: str, last: int | None = None) -> list[FinishedRun]:
+    """A pipeline's finished runs, newest last.
+
+    Args:
+        store: The store.
+        pipeline: Its name.
+        last: Only so many of the newest; all by default.
+
+    Raises:
+        DamagedArtifact: An entry cannot be read.
+    """
+    keys = _keys(store, pipeline)
+    runs = []
+    for key in keys[max(0, len(keys) - last) :] if last is not None else keys:
+        data = store.root.read(key)
+        if data is not None:
+            runs.append(parse_record(FinishedRun, data, f"{store.url}/{key}"))
+    return runs
+
+
+def pipelines(store: Store) -> list[str]:
+    """Names of the pipelines that have a history, sorted."""
+    return store.root.folders(REFS)
+
+
+def _keys(store: Store, pipeline: str) -> list[str]:
+    return [listed.key for listed in store.root.scan(_folder(pipeline))]
+
+
+def _folder(pipeline: str) -> str:
+    return f"{REFS}/{safe_name(pipeline)}"

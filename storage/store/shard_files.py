@@ -1,0 +1,65 @@
+"""A shard: written by one attempt, committed once, read by name."""
+
+from uuid import uuid4
+
+from pydantic import JsonValue
+
+from storage.objects.artifact_ref import ArtifactRef
+from storage.objects.manifest import ShardEntry, parse_record, safe_name
+from storage.objects.object_root import ObjectRoot
+from storage.objects.store_layout import commits_key, shard_key
+from storage.store.stored_folder import FolderDraft, StoredFolder
+
+
+class ShardReader(StoredFolder):
+    """The files and figures of a finished shard.
+
+    Attributes:
+        meta: What the builder noted at the commit.
+    """
+
+    def __init__(self, root: ObjectRoot, ref: ArtifactRef, entry: ShardEntry) -> None:
+        super().__init__(root, shard_key(ref, entry.attempt, entry.name), entry.files)
+        self.meta = entry.meta
+
+
+class ShardWriter:
+    """One attempt at one shard.
+
+    Attributes:
+        folder: Local folder for the shard's files; write there freely, also in subfolders.
+    """
+
+    def __init__(self, root: ObjectRoot, ref: ArtifactRef, shard: str, attempt: str) -> None:
+        self._root = root
+        self._ref = ref
+        self._shard = safe_name(shard)
+        # a worker that died in this attempt may have left files: never mix with them
+        taken = not root.reserve(shard_key(ref, attempt, shard))
+        self._attempt = uuid4().hex if taken else attempt
+        self._draft = FolderDraft(root, shard_key(ref, self._attempt, shard))
+        self.folder = self._draft.folder
+
+    def commit(
+        self, meta: dict[str, JsonValue], seconds: float, peak_memory_bytes: int
+    ) -> ShardEntry:
+        """Publishes the shard; of several attempts the first to commit wins.
+
+        Returns:
+            The entry that holds, which may be another attempt's.
+        """
+        entry = ShardEntry(
+            name=self._shard,
+            attempt=self._attempt,
+            files=self._draft.finish(),
+            meta=meta,
+            seconds=seconds,
+            peak_memory_bytes=peak_memory_bytes,
+        )
+        key = f"{commits_key(self._ref)}/{self._shard}.json"
+        while not self._root.create(key, entry.model_dump_json().encode()):
+            winner = self._root.read(key)
+            if winner is not None:
+                return parse_record(ShardEntry, winner, f"{self._root.url}/{key}")
+            # sealed and tidied by the winner just now: what we create is collected later
+        return entry

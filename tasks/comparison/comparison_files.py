@@ -1,0 +1,91 @@
+"""The files of a comparison: its tables, its pictures and the page that shows them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from memdec_core.plots.comparison_plots import Point, ablation_png, reliability_png
+from memdec_core.plots.pictures import alpha_curve_png, systems_png
+from memdec_core.scoring.alpha_search import AlphaCurve
+from memdec_core.scoring.reliability import Reliability
+from storage.formats.comparison_parquet import write_mixture_curves, write_reliability
+from storage.formats.result_tables import Row, write_results
+from tasks.comparison.compared_measures import NOTHING_MEASURED, Measures
+from tasks.pages.compared.comparison_page import (
+    ABLATION,
+    RELIABILITY,
+    SYSTEMS,
+    alpha_picture,
+    comparison_page,
+)
+from tasks.pages.compared.comparison_tables import label_of, number, perplexities
+from tasks.pages.compared.loss_ablation import ablation
+from tasks.pages.report_tables import Rows
+
+Curves = Mapping[str, Mapping[str, AlphaCurve]]
+"""α curves by base, then by system."""
+
+
+def write_comparison(
+    folder: Path,
+    rows: Sequence[Row],
+    curves: Curves,
+    reliability: Reliability | None,
+    measures: Measures = NOTHING_MEASURED,
+) -> None:
+    """Write everything that a comparison leaves.
+
+    Args:
+        folder: The shard's folder.
+        rows: The comparison's rows.
+        curves: What the weights of the mixtures were read from.
+        reliability: Of the validation targets, where there are any.
+        measures: What else was measured; its rows are among `rows`.
+    """
+    write_results(folder, rows)
+    write_mixture_curves(
+        folder,
+        [
+            {"system": system, "base": base, "alpha": alpha, "perplexity": perplexity}
+            for base, by_system in curves.items()
+            for system, curve in by_system.items()
+            for alpha, perplexity in _points(curve).items()
+        ],
+    )
+    if reliability is not None:
+        columns = ("predicted", "observed", "entries")
+        points = reliability.points()
+        write_reliability(folder, [dict(zip(columns, p, strict=True)) for p in points])
+    pictures = _pictures(rows, curves, reliability) | measures.pictures
+    for name, data in pictures.items():
+        (folder / name).write_bytes(data)
+    page = comparison_page(rows, list(pictures), measures.sections)
+    (folder / "report.md").write_text(page, encoding="utf-8")
+
+
+def _pictures(rows: Rows, curves: Curves, reliability: Reliability | None) -> dict[str, bytes]:
+    """The plots whose data exist, by file name."""
+    pictures = {SYSTEMS: systems_png(perplexities(rows))}
+    for place, by_system in enumerate(curves.values()):
+        if by_system:
+            lines = {label_of(system): _points(curve) for system, curve in by_system.items()}
+            pictures[alpha_picture(place)] = alpha_curve_png(lines)
+    if by_base := ablation(rows):
+        points = {
+            base: {beta: _with_interval(row) for beta, row in by_beta.items()}
+            for base, by_beta in by_base.items()
+        }
+        pictures[ABLATION] = ablation_png(points)
+    if reliability is not None:
+        pictures[RELIABILITY] = reliability_png(reliability.points())
+    return pictures
+
+
+def _points(curve: AlphaCurve) -> dict[float, float]:
+    return dict(zip(curve.alphas_G.tolist(), curve.perplexities_G.tolist(), strict=True))
+
+
+def _with_interval(row: Mapping[str, JsonValue]) -> Point:
+    low, high = (None if row[end] is None else number(row[end]) for end in ("ci_low", "ci_high"))
+    return Point(number(row["value"]), low, high)

@@ -1,0 +1,103 @@
+"""What decides a corpus: the names and contents of all that is read, and how it is split."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from pydantic import JsonValue
+
+from memdec_core.errors import UserError
+from memdec_core.text.corpus_config import CorpusConfig
+from memdec_core.text.document_split import split_by_name
+from storage.documents.document_files import SourceError
+from storage.documents.document_records import Document
+from storage.documents.document_sources import Source, resolve_sources
+from storage.documents.source_digests import source_digest
+
+ENTRY_FIELDS = {"train": "documents", "valid": "valid_documents", "test": "test_documents"}
+
+READING_ORDER = ("test", "valid", "train")
+"""Of a text that occurs in several splits the held-out one is kept: none leaks into train."""
+
+
+def corpus_identity(config: CorpusConfig) -> dict[str, JsonValue]:
+    """What the corpus depends on, without a path: names and digests of all that is read.
+
+    Args:
+        config: The corpus's configuration.
+
+    Raises:
+        UserError: An entry names nothing, or what it names cannot be read.
+    """
+    with source_errors():
+        digests = {
+            role: [(source.name, source_digest(source)) for source in sources]
+            for role, sources in corpus_sources(config).items()
+        }
+    return identity_of(digests) | reading_identity(config)
+
+
+def identity_of(digests: Mapping[str, Iterable[tuple[str, str]]]) -> dict[str, JsonValue]:
+    """The part of the identity that the sources decide.
+
+    Args:
+        digests: By role of the entries: name and digest of every source.
+    """
+    contents: dict[str, JsonValue] = {
+        role: [[name, digest] for name, digest in sorted(sources)]
+        for role, sources in digests.items()
+    }
+    return {"contents": contents}
+
+
+def reading_identity(config: CorpusConfig) -> dict[str, JsonValue]:
+    """The part of the identity that says how sources become documents."""
+    valid_share, test_share = split_shares(config)
+    return {
+        "valid_share": valid_share,
+        "test_share": test_share,
+        "text_field": config.text_field,
+        "id_field": config.id_field,
+        "part_characters": config.part_characters,
+    }
+
+
+def corpus_sources(config: CorpusConfig) -> dict[str, list[Source]]:
+    """What the entries of each role name: train (parts of it may be held out), valid, test.
+
+    Raises:
+        SourceError: An entry names nothing.
+    """
+    entries: dict[str, Sequence[str]] = {
+        role: getattr(config, name) for role, name in ENTRY_FIELDS.items()
+    }
+    return resolve_sources(
+        entries, {role: f"config.corpus.{ENTRY_FIELDS[role]}" for role in entries}
+    )
+
+
+def split_shares(config: CorpusConfig) -> tuple[float, float]:
+    """Shares of `documents` that go to valid and to test: none where they have entries."""
+    return (
+        0.0 if config.valid_documents else config.valid_fraction,
+        0.0 if config.test_documents else config.test_fraction,
+    )
+
+
+def split_of(role: str, document: Document, shares: tuple[float, float]) -> str:
+    """The split of a document: its entries' role; of train, parts are held out.
+
+    Args:
+        role: Role of the entries that name its source.
+        document: The document.
+        shares: As `split_shares` gives them.
+    """
+    return split_by_name(document.work, *shares) if role == "train" else role
+
+
+@contextmanager
+def source_errors() -> Iterator[None]:
+    """Turns what is wrong with a source into the user's error, which the command shows."""
+    try:
+        yield
+    except SourceError as error:
+        raise UserError(str(error)) from error

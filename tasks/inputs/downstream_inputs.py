@@ -1,0 +1,129 @@
+"""What is put to a model in one downstream task: prompts, and the strings that may follow."""
+
+from typing import NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+from transformers import PreTrainedTokenizerFast
+
+from memdec_core.downstream.choice_strings import (
+    ChoiceStrings,
+    Prompts,
+    encode_choices,
+    encode_prompts,
+    prompt_room,
+)
+from memdec_core.downstream.downstream_config import DownstreamConfig, TaskName
+from memdec_core.downstream.downstream_prompts import TASK_PROMPTS, Strings, prompt_text
+from memdec_core.downstream.downstream_records import sample_records, tuning_half
+from memdec_core.errors import UserError
+from storage.downstream.labelled_records import TaskRecord, read_task_records
+from storage.downstream.verbalizer_file import read_verbalizers
+from storage.formats.choice_parquet import ChoiceTable
+from storage.store.artifact_store import Store
+from tasks.identity.corpus_identity import source_errors
+from tasks.identity.downstream_identity import downstream_identity, task_path, verbalizers_path
+from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_job import StageJob
+
+
+class TaskInputs(NamedTuple):
+    """One task, as token ids.
+
+    Attributes:
+        records: The labelled records.
+        tuning_R: Which of them are for tuning.
+        strings: What may follow a prompt.
+        prompts: Of every record, and last the domain premise.
+        n_cut: How many prompts were too long.
+    """
+
+    records: list[TaskRecord]
+    tuning_R: NDArray[np.bool_]
+    strings: ChoiceStrings
+    prompts: Prompts
+    n_cut: int
+
+
+def list_tasks(job: StageJob, _store: Store) -> list[str]:
+    """Name the shards: the tasks of the configuration, in the order of the paper's table."""
+    config = DownstreamConfig.model_validate(job.config["downstream"])
+    return [task for task in TASK_PROMPTS if task in config.tasks]
+
+
+def read_inputs(
+    run: ShardRun, tokenizer: PreTrainedTokenizerFast, model_context: int | None
+) -> TaskInputs:
+    """Reads and encodes the task that a shard is named after.
+
+    Args:
+        run: The shard; config section `downstream`, and as `downstream` in the job's identity
+            what `downstream_identity` says of it.
+        tokenizer: The model's.
+        model_context: Most tokens the model reads; None for any number.
+
+    Raises:
+        UserError: A file or a record cannot be used, a half has no record, or files changed since
+            the run was planned.
+    """
+    config = DownstreamConfig.model_validate(run.job.config["downstream"])
+    task = cast(TaskName, run.shard)
+    with source_errors():
+        records = read_task_records(task, task_path(config, task))
+    chosen = sample_records([each.record_id for each in records], config.max_records, config.seed)
+    records = [records[number] for number in chosen]
+    tuning_R = tuning_half([each.record_id for each in records])
+    if tuning_R.all() or not tuning_R.any():
+        raise UserError(
+            f"config.comparison.downstream.tasks.{task}: its {len(records)} records fall into one "
+            "half, and both are needed, to tune and to report; give more records"
+        )
+    strings = encode_choices(tokenizer, _verbalizers(config, task))
+    texts = [prompt_text(task, record.fields) for record in records]
+    room = prompt_room(strings, config.context_tokens, model_context)
+    prompts, n_cut = encode_prompts(tokenizer, [*texts, TASK_PROMPTS[task].domain_premise], room)
+    if run.job.identity["downstream"] != downstream_identity(config):
+        raise UserError(
+            "config.comparison.downstream: files changed since the run was planned; run again, "
+            "and let nothing write to them meanwhile"
+        )
+    return TaskInputs(records, tuning_R, strings, prompts, n_cut)
+
+
+def choice_table(inputs: TaskInputs, log_probs_GRE: NDArray[np.float64]) -> ChoiceTable:
+    """Scores with what was scored.
+
+    Args:
+        inputs: What was put to the model.
+        log_probs_GRE: Its scores by setting, prompt (the domain premise last) and token.
+    """
+    return ChoiceTable(
+        record_ids=tuple(record.record_id for record in inputs.records),
+        label_R=np.array([record.label for record in inputs.records]),
+        tuning_R=inputs.tuning_R,
+        texts_S=inputs.strings.texts_S,
+        label_S=inputs.strings.label_S,
+        offsets_S1=inputs.strings.offsets_S1,
+        token_ids_E=inputs.strings.token_ids_E,
+        log_probs_GRE=log_probs_GRE[:, :-1],
+        domain_GE=log_probs_GRE[:, -1],
+    )
+
+
+def input_figures(inputs: TaskInputs) -> dict[str, JsonValue]:
+    """What was put to the model, counted."""
+    return {
+        "records": len(inputs.records),
+        "for_tuning": int(inputs.tuning_R.sum()),
+        "strings": len(inputs.strings.texts_S),
+        "prompts_cut": inputs.n_cut,
+    }
+
+
+def _verbalizers(config: DownstreamConfig, task: TaskName) -> Strings:
+    path = verbalizers_path(config)
+    if path is None:
+        return TASK_PROMPTS[task].verbalizers
+    with source_errors():
+        return read_verbalizers(path).get(task, TASK_PROMPTS[task].verbalizers)

@@ -1,0 +1,107 @@
+"""The page of several comparisons: one answer, tables by corpus, what is forgotten where."""
+
+from collections.abc import Mapping, Sequence
+
+from storage.objects.artifact_ref import ArtifactRef
+from tasks.pages.compared.comparison_page import NOTE, RATIO_NOTE, Section, join_sections
+from tasks.pages.compared.comparison_tables import label_of, markdown_table, reported_split
+from tasks.pages.compared.domains_summary import domains_summary
+from tasks.pages.compared.domains_tables import (
+    FORGETTING,
+    by_corpus,
+    is_measured_elsewhere,
+    joint_bases,
+    matrix_lines,
+    systems_by_corpus,
+)
+from tasks.pages.compared.paper_page import paper_sections, settings_of
+from tasks.pages.report_tables import Rows, markdown_row
+
+MATRIX_NOTE = (
+    "Ratio to the base. A line is the domain that the system was made for and tuned on, a column "
+    "the corpus whose test split it was measured on: above 1 it costs the base something there."
+)
+
+
+def domains_page(
+    rows: Rows,
+    comparisons: Mapping[str, ArtifactRef],
+    pictures: Sequence[str],
+    further_sections: Sequence[Section] = (),
+) -> str:
+    """One page that a person can read; parts whose data are missing are left out.
+
+    Args:
+        rows: The joint rows.
+        comparisons: The comparison of every corpus.
+        pictures: File names beside the page, of `systems_picture` and `forgetting_picture`.
+        further_sections: Lines of Markdown of other measurements.
+    """
+    sections: list[Section] = [
+        ["# The memories of several domains", "", NOTE],
+        ["## In short", "", *domains_summary(rows)],
+    ]
+    for place, base in enumerate(joint_bases(rows)):
+        perplexities = markdown_table(systems_by_corpus(rows, base, "perplexity"))
+        ratios = markdown_table(systems_by_corpus(rows, base, "perplexity_ratio"))
+        sections += [
+            [f"## Perplexity, {base}", "", *perplexities],
+            _picture(f"Perplexity by system and corpus, {base}", systems_picture(place), pictures),
+            [f"## Ratio to the base, {base}", "", RATIO_NOTE, "", *ratios],
+            *_forgetting(rows, base, place, pictures),
+        ]
+    sections += [
+        *further_sections,
+        ["## The corpora", "", *_corpora(rows, comparisons)],
+        *_published(rows),
+    ]
+    return join_sections(sections)
+
+
+def systems_picture(place: int) -> str:
+    """File name of the perplexities of a base, by its place among the bases."""
+    return f"systems_{place}.png"
+
+
+def forgetting_picture(place: int) -> str:
+    """File name of a base's matrices."""
+    return f"forgetting_{place}.png"
+
+
+def _forgetting(rows: Rows, base: str, place: int, pictures: Sequence[str]) -> list[Section]:
+    """The matrices of one base, where anything was measured elsewhere."""
+    if not is_measured_elsewhere(rows):
+        return []
+    title = f"## What is kept elsewhere, {base}"
+    sections: list[Section] = [
+        [title, "", MATRIX_NOTE],
+        _picture(f"Ratio by domain and corpus, {base}", forgetting_picture(place), pictures),
+    ]
+    for system in FORGETTING:
+        lines = list(markdown_table(matrix_lines(rows, base, system)))
+        if lines:
+            sections.append([f"**{label_of(system)}**", "", *lines])
+    return sections
+
+
+def _corpora(rows: Rows, comparisons: Mapping[str, ArtifactRef]) -> list[str]:
+    """Where the page of every corpus lies, with what is not repeated here."""
+    lines = [markdown_row("corpus", "reported split", "its own page"), "| --- | --- | --- |"]
+    for corpus, its_rows in by_corpus(rows).items():
+        show = f"`memdec artifacts show {comparisons[corpus]}`"
+        lines.append(markdown_row(corpus, reported_split(its_rows), show))
+    return lines
+
+
+def _published(rows: Rows) -> list[Section]:
+    """The paper's numbers for the corpora and bases that are the paper's."""
+    sections: list[Section] = []
+    for corpus, its_rows in by_corpus(rows).items():
+        if any(settings_of(base, corpus) for base in joint_bases(its_rows)):
+            (title, *note), *tables = paper_sections(its_rows, corpus)
+            sections += [[f"{title}: {corpus}", *note], *tables]
+    return sections
+
+
+def _picture(title: str, name: str, pictures: Sequence[str]) -> list[str]:
+    return [f"![{title}]({name})"] if name in pictures else []

@@ -1,0 +1,165 @@
+"""The report's tables, as lines of Markdown."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import JsonValue
+
+from memdec_core.scoring.result_row import TUNING_SPLIT
+from storage.objects.manifest import Manifest
+from tasks.pages.readable_units import seconds_of, size_of
+
+Rows = Sequence[Mapping[str, JsonValue]]
+Manifests = Mapping[str, Manifest]
+Figures = dict[str, JsonValue]
+
+MEASURES = {
+    "kl": "KL divergence (nats)",
+    "total_variation": "total variation",
+    "tail_mass": "mass dropped by truncation",
+    "top1_agreement": "same most probable token",
+}
+MADE = {
+    "corpus": "{kept} of {records} records kept",
+    "base_model": "{parameters} parameters",
+    "student": "{parameters} parameters, {copied_rows} of {vocab_size} rows from the same token",
+    "tokens": "{train_tokens} training tokens",
+    "embeddings": "{train_rows} + {valid_rows} keys of width {width}",
+    "index": "{kind} over {rows} keys",
+    "targets": "{train_rows} + {valid_rows} rows, {train_entries} training entries",
+    "memory": "{parameters} parameters, {steps} steps",
+    "scores": "perplexity {valid_perplexity} on valid",
+    "evaluation": "memory alone: perplexity {memory_alone valid perplexity} on valid, "
+    "KL to p_kNN {memory_alone valid kl}",
+    "adapted_model": "{method}, {parameters_trained} parameters trained",
+    "alpha_router": "mean α {valid_alpha_mean} on valid",
+    "latency": "base + memory takes {memory_ratio} times the base's time per token",
+    "report": "{headline}",
+    "promotion_gate": "{why}",
+}
+RESULTS_NOTE = (
+    "Perplexity per token with its confidence interval over resampled documents; the ratio is "
+    "paired: both systems on the same resamples. α was tuned on the validation split alone."
+)
+
+
+def compared(rows: Rows) -> Iterator[dict[str, str]]:
+    """Base against base and memory, one line per base and split, by column."""
+    table = by_key(rows)
+    for base in bases_of(rows):
+        for split in dict.fromkeys(row["split"] for row in rows if row["base"] == base):
+            yield {
+                "base model": str(base),
+                "split": str(split),
+                "base": interval(table["base", base, split, "perplexity"]),
+                "base + memory": interval(table["memory", base, split, "perplexity"]),
+                "ratio": interval(table["memory", base, split, "perplexity_ratio"]),
+                "α": f"{table['memory', base, TUNING_SPLIT, 'alpha']['value']:g}",
+                "memory alone": interval(table["memory_alone", None, split, "perplexity"]),
+                "tokens": f"{table['base', base, split, 'perplexity']['n']:,}",
+            }
+
+
+def results_table(rows: Rows) -> Iterator[str]:
+    """Base against base and memory, by base and split."""
+    yield "| base model | split | base | base + memory | ratio | α | memory alone | tokens |"
+    yield "|---|---|--:|--:|--:|--:|--:|--:|"
+    for line in compared(rows):
+        yield markdown_row(*line.values())
+
+
+def stage_table(stages: Manifests) -> Iterator[str]:
+    """What every stage made and what it took."""
+    yield "| stage | made | shards | size | time | peak memory | artifact |"
+    yield "|---|---|--:|--:|--:|--:|---|"
+    for name, manifest in stages.items():
+        yield markdown_row(
+            name.replace("_", " "),
+            made(manifest),
+            len(manifest.shards),
+            size_of(manifest.bytes),
+            seconds_of(manifest.seconds),
+            size_of(manifest.peak_memory_bytes),
+            f"`{manifest.ref}`",
+        )
+
+
+def quality_table(stages: Manifests, rows: Rows) -> Iterator[str]:
+    """Every step of the way from neighbours to the memory, each against its exact counterpart."""
+    index, targets = (
+        _flat(stages[name].figures) if name in stages else {} for name in ("index", "targets")
+    )
+    yield "| checked | figure | value |"
+    yield "|---|---|--:|"
+    if "recall" in index:
+        yield markdown_row(
+            "index against exact search",
+            f"recall@{index.get('recall_k', 'k')}",
+            readable(index["recall"]),
+        )
+    for split in ("train", "valid"):
+        for measure, label in MEASURES.items():
+            if f"{split}_{measure}" in targets:
+                value = readable(targets[f"{split}_{measure}"])
+                yield markdown_row(f"{split} targets against exact p_kNN", label, value)
+    for row in rows:
+        if row["system"] == "memory_alone" and row["metric"] in MEASURES:
+            yield markdown_row(
+                f"memory against p_kNN on {row['n']:,} {row['split']} positions",
+                MEASURES[str(row["metric"])],
+                interval(row),
+            )
+
+
+def made(manifest: Manifest) -> str:
+    """The stage's output in a few words, where it gives all the figures they need."""
+    figures = _flat(manifest.figures)
+    try:
+        return MADE.get(manifest.ref.stage, "").format_map(
+            {name: _in_words(value) for name, value in figures.items()}
+        )
+    except KeyError:
+        return ""
+
+
+def _in_words(value: JsonValue) -> str:
+    if isinstance(value, float):
+        return readable(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _flat(figures: Mapping[str, JsonValue], prefix: str = "") -> Figures:
+    flat: Figures = {}
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}_")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def by_key(rows: Rows) -> dict[tuple[JsonValue, ...], Mapping[str, JsonValue]]:
+    """The rows by (system, base, split, metric)."""
+    return {(row["system"], row["base"], row["split"], row["metric"]): row for row in rows}
+
+
+def bases_of(rows: Rows) -> list[str]:
+    """The base models in the order of the table."""
+    return list(dict.fromkeys(str(row["base"]) for row in rows if row["base"] is not None))
+
+
+def markdown_row(*cells: object) -> str:
+    """A row of a Markdown table."""
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def readable(value: JsonValue) -> str:
+    """A number with the digits that a person compares."""
+    assert isinstance(value, int | float)
+    return f"{value:,.2f}" if abs(value) >= 10 else f"{value:.3g}"
+
+
+def interval(row: Mapping[str, JsonValue]) -> str:
+    """A value with its confidence interval, where it has one."""
+    if row["ci_low"] is None:
+        return readable(row["value"])
+    return f"{readable(row['value'])} ({readable(row['ci_low'])} – {readable(row['ci_high'])})"

@@ -1,0 +1,216 @@
+"""Heavy work runs in a child process of ours, watched by the thread that started it.
+
+A thread cannot be stopped and shares its memory with everything else; a process can be killed, and
+when the kernel ends it for its memory the run goes on with an ordinary, retryable exception.
+Children are forked from a server process that has already imported the libraries, so that one
+costs milliseconds; they end when their parent does, however that ends.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
+
+from memdec_core.errors import UserError
+from storage.objects.store_errors import StorageError
+from tasks.running.blocked_interrupt import blocked_interrupt
+
+Report = Callable[[float, str], None]
+T = TypeVar("T")
+_EXIT_SECONDS = 5.0
+_RUNNING: set[BaseProcess] = set()
+_STOPPED = threading.Event()
+
+_WORKER_ENVIRONMENT = {
+    # threads that spin while they wait take the cores from each other: measured 2.7-3.8x slower
+    # training beside other work
+    "OMP_WAIT_POLICY": "passive",
+    # kernels that oneDNN, and torch's layer over it, keep for shapes seen before: of the 1,024 of
+    # their default, batches that rarely repeat a shape fill 1 MB per training step
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128",
+    "LRU_CACHE_CAPACITY": "128",
+}
+
+_PROCESSES = multiprocessing.get_context("forkserver")
+_IMPORTED = ["tasks.running.worker_libraries"]
+_PROCESSES.set_forkserver_preload(_IMPORTED)
+
+
+class WorkerDied(RuntimeError):
+    """A worker process ended without an answer: killed by a signal or for its memory."""
+
+
+class WorkerFailed(RuntimeError):
+    """A worker process raised; the message is the exception, a note holds its traceback."""
+
+
+class WorkerTimedOut(RuntimeError):
+    """A worker process had no answer in time and was killed."""
+
+
+class WorkersStopped(RuntimeError):
+    """The run is being stopped; no worker starts or goes on."""
+
+
+def import_in_workers(module: str) -> None:
+    """Has a module imported once, in what workers are forked from, and not by each of them.
+
+    Args:
+        module: Its name. It must be known before the first worker starts.
+    """
+    _IMPORTED.append(module)
+    _PROCESSES.set_forkserver_preload(_IMPORTED)
+
+
+def supervise(
+    work: Callable[..., T],
+    arguments: tuple[object, ...],
+    report: Report,
+    threads: int | None,
+    seconds: float | None = None,
+) -> T:
+    """Runs `work(*arguments, report)` in a child process and waits for it.
+
+    Args:
+        work: A module-level function; its arguments and result must pickle.
+        arguments: Passed on before the progress callback.
+        report: Called in this process with each progress report of the child.
+        threads: Threads of the child's numeric libraries; None leaves their default.
+        seconds: The most time the work may take; None waits for ever.
+
+    Returns:
+        What the work returned.
+
+    Raises:
+        UserError: Raised by the work; passed on as it is.
+        StorageError: Likewise.
+        WorkerFailed: The work raised anything else.
+        WorkerDied: The process ended without an answer.
+        WorkerTimedOut: It did not answer in time.
+        WorkersStopped: `stop_workers` was called.
+        RuntimeError: This already is a worker: its script lacks a `__main__` guard.
+    """
+    if multiprocessing.parent_process() is not None:
+        raise RuntimeError(
+            "A worker process has run the script that started it; put the script's call of the "
+            "flow under `if __name__ == '__main__':`."
+        )
+    for name, value in _WORKER_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)  # the server process hands it on to every worker
+    _start_fork_server()
+    receiver, sender = _PROCESSES.Pipe(duplex=False)
+    child = _PROCESSES.Process(target=_child, args=(sender, work, arguments, threads), daemon=True)
+    child.start()
+    sender.close()
+    _RUNNING.add(child)
+    try:
+        _refuse_after_stop()
+        answer: T = _await_answer(receiver, report, seconds)
+    except EOFError:
+        child.join()
+        _refuse_after_stop()
+        raise WorkerDied(_death_message(work, child.exitcode)) from None
+    else:
+        child.join(_EXIT_SECONDS)
+        return answer
+    finally:
+        _RUNNING.discard(child)
+        receiver.close()
+        child.kill()
+        child.join()
+
+
+def stop_workers() -> None:
+    """Ends every worker of this process for good.
+
+    The threads that watch them do not notice an interrupt and would see them through.
+    """
+    _STOPPED.set()
+    for child in list(_RUNNING):
+        child.kill()
+
+
+def _start_fork_server() -> None:
+    """Starts what children are forked from, deaf to Ctrl-C from its first moment."""
+    resource_tracker.ensure_running()  # on its own: it unblocks the signal
+    with blocked_interrupt():
+        forkserver.ensure_running()
+
+
+def _refuse_after_stop() -> None:
+    if _STOPPED.is_set():
+        raise WorkersStopped("The run is being stopped.")
+
+
+def _await_answer(receiver: Connection, report: Report, seconds: float | None) -> Any:  # noqa: ANN401 - work's own
+    deadline = None if seconds is None else time.monotonic() + seconds
+    while True:
+        if not receiver.poll(None if deadline is None else max(0.0, deadline - time.monotonic())):
+            raise WorkerTimedOut(f"no answer after {seconds} seconds")
+        kind, *content = receiver.recv()
+        if kind == "progress":
+            report(*content)
+        elif kind == "result":
+            return content[0]
+        elif kind == "mistake":
+            raise content[0]
+        else:
+            summary, remote_traceback = content
+            failure = WorkerFailed(summary)
+            failure.add_note(remote_traceback)
+            raise failure
+
+
+def _death_message(work: Callable[..., object], exit_code: int | None) -> str:
+    name = getattr(work, "__name__", repr(work))
+    if exit_code is not None and exit_code < 0:
+        cause = signal.Signals(-exit_code).name
+        hint = "; the kernel may have run out of memory" if cause == "SIGKILL" else ""
+        return f"The worker process of {name} was ended by {cause}{hint}."
+    return f"The worker process of {name} ended with exit code {exit_code} and no answer."
+
+
+def _child(
+    sender: Connection,
+    work: Callable[..., object],
+    arguments: tuple[object, ...],
+    threads: int | None,
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when the work stops
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _limit_threads(threads)
+    try:
+        result = work(*arguments, lambda done, note: sender.send(("progress", done, note)))
+    except (UserError, StorageError) as mistake:
+        sender.send(("mistake", mistake))
+    except BaseException as failure:
+        summary = "".join(traceback.format_exception_only(failure)).strip()
+        sender.send(("failure", summary, traceback.format_exc()))
+    else:
+        sender.send(("result", result))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _limit_threads(threads: int | None) -> None:
+    if threads is None:
+        return
+    import faiss
+    import numba
+    import torch
+
+    torch.set_num_threads(threads)
+    faiss.omp_set_num_threads(threads)
+    numba.set_num_threads(min(threads, numba.get_num_threads()))

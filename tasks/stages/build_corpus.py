@@ -1,0 +1,114 @@
+"""corpus: documents from anywhere become Parquet parts, split, each record kept or listed."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from memdec_core.errors import UserError
+from memdec_core.text.corpus_config import CorpusConfig
+from memdec_core.text.document_split import SPLITS
+from storage.documents.document_readers import read_documents
+from storage.documents.document_records import Document, Fields, Reject
+from storage.documents.document_sources import FileSource, Source
+from storage.documents.duplicate_index import DuplicateIndex
+from storage.formats.corpus_parquet import CorpusWriter
+from tasks.corpus_counts import CorpusCounts
+from tasks.identity.corpus_identity import (
+    ENTRY_FIELDS,
+    READING_ORDER,
+    corpus_identity,
+    corpus_sources,
+    source_errors,
+    split_of,
+    split_shares,
+)
+from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import StageWork
+
+_REPORT_EVERY = 1000  # records
+
+
+def build_corpus_shard(run: ShardRun) -> dict[str, JsonValue]:
+    """Reads every source, splits, drops duplicates and writes the parts and the rejects.
+
+    Args:
+        run: The corpus's one shard.
+
+    Returns:
+        The corpus's figures: records in, kept, rejected (also by reason), duplicates among those,
+        documents and characters per split. A file that is rejected whole counts as one record.
+
+    Raises:
+        UserError: An entry names nothing, a split is empty, or documents changed meanwhile.
+    """
+    config = CorpusConfig.model_validate(run.job.config["corpus"])
+    counts = CorpusCounts()
+    with (
+        source_errors(),
+        tempfile.TemporaryDirectory(prefix="memdec-corpus-") as temporary,
+        closing(DuplicateIndex(Path(temporary) / "seen.sqlite")) as seen,
+        CorpusWriter(run.writer.folder, config.part_characters) as writer,
+    ):
+        for split, record in _split_records(config, run, counts):
+            outcome = record
+            if isinstance(record, Document):
+                outcome = seen.add(split, record) or record
+            if isinstance(outcome, Reject):
+                writer.reject(outcome)
+                counts.reject(outcome)
+            else:
+                writer.add(split, outcome)
+                counts.add(split, outcome)
+    _require_every_split(config, counts)
+    if run.job.identity != corpus_identity(config):
+        raise UserError(
+            "config.corpus: documents changed since the run was planned; run again, "
+            "and let nothing write to them meanwhile"
+        )
+    return counts.figures()
+
+
+def _split_records(
+    config: CorpusConfig, run: ShardRun, counts: CorpusCounts
+) -> Iterator[tuple[str, Document | Reject]]:
+    """Yields every record with its split (a reject's split has no meaning)."""
+    sources = corpus_sources(config)
+    total = sum(_size(source) for found in sources.values() for source in found)
+    fields = Fields(config.text_field, config.id_field)
+    shares = split_shares(config)
+    done = 0
+    for role in READING_ORDER:
+        for source in sources[role]:
+            for record in read_documents(source, fields):
+                if isinstance(record, Document):
+                    yield split_of(role, record, shares), record
+                else:
+                    yield role, record
+                if counts.records % _REPORT_EVERY == 0:
+                    run.report(done / total, f"{counts.records:,} records")
+            done += _size(source)
+            run.report(done / total, f"{counts.records:,} records")
+
+
+def _size(source: Source) -> int:
+    """A source's share of the progress, in bytes where they are known."""
+    return max(1, source.path.stat().st_size) if isinstance(source, FileSource) else 1 << 20
+
+
+def _require_every_split(config: CorpusConfig, counts: CorpusCounts) -> None:
+    empty = [split for split in SPLITS if not counts.documents[split]]
+    if not empty:
+        return
+    split = empty[0]
+    if split == "train" or getattr(config, ENTRY_FIELDS[split]):
+        place, remedy = ENTRY_FIELDS[split], "add documents, or mend those that were rejected"
+    else:
+        place = f"{split}_fraction"
+        remedy = f"raise it, add documents, or name files in config.corpus.{ENTRY_FIELDS[split]}"
+    raise UserError(f"config.corpus.{place}: no document for {split}: {counts}; {remedy}")
+
+
+WORK = StageWork(build_corpus_shard)

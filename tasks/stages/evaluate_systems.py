@@ -1,0 +1,99 @@
+"""evaluation: bases, the memory, and bases with the memory, on exactly the same tokens."""
+
+from pydantic import JsonValue
+
+from memdec_core.plots.pictures import alpha_curve_png
+from memdec_core.scoring.alpha_search import AlphaCurve
+from memdec_core.scoring.evaluation_config import EvaluationConfig
+from memdec_core.scoring.fidelity import measure_fidelity, sample_windows
+from memdec_core.scoring.result_row import TUNING_SPLIT, ResultRow
+from memdec_core.scoring.system_comparison import (
+    AlphaGrid,
+    base_rows,
+    fidelity_rows,
+    mixture_rows,
+    perplexity_row,
+)
+from storage.formats.result_tables import write_alpha_curve, write_results
+from storage.formats.target_parquet import TargetReader
+from tasks.inputs.evaluated_splits import EvaluatedSplit, bootstrap_of, open_splits
+from tasks.inputs.scored_systems import only_scores, scored_bases
+from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import StageWork
+from tasks.stages.score_model import open_model
+
+
+def evaluate_shard(run: ShardRun) -> dict[str, JsonValue]:
+    """Tune α on validation, write the table and the curve.
+
+    Args:
+        run: Shard `all`; config sections `evaluation` and `windows`; inputs tokens, memory,
+            targets, and scores by system: memory_scores, base_0, base_1, ….
+
+    Returns:
+        The main figures: by base α and perplexities.
+
+    Raises:
+        UserError: There is no validation text.
+    """
+    config = EvaluationConfig.model_validate(run.job.config["evaluation"])
+    splits = open_splits(run.job, run.store)
+    bootstraps = {
+        name: bootstrap_of(split.windows_W4, split, config) for name, split in splits.items()
+    }
+    memory = only_scores(run, "memory_scores")
+    rows = [
+        perplexity_row("memory_alone", None, name, memory[name], bootstrap)
+        for name, bootstrap in bootstraps.items()
+    ]
+    rows += _fidelity(run, splits[TUNING_SPLIT], config)
+    grid = AlphaGrid(config.alphas, config.refine_alpha)
+    curves: dict[str, AlphaCurve] = {}
+    for number, name in scored_bases(run).items():
+        base = only_scores(run, f"base_{number}")
+        mixed, curves[name] = mixture_rows("memory", name, base, memory, bootstraps, grid)
+        rows += [*base_rows(name, base, bootstraps), *mixed]
+    return _write(run, rows, curves)
+
+
+def _fidelity(run: ShardRun, split: EvaluatedSplit, config: EvaluationConfig) -> list[ResultRow]:
+    """How far the memory is from the targets of a sample of validation windows."""
+    sample_W4 = sample_windows(split.windows_W4, config.fidelity_rows, config.seed)
+    if not len(sample_W4):
+        return []
+    targets = TargetReader(run.store.readers(run.job.inputs["targets"]), TUNING_SPLIT)
+    assert targets.n_rows == split.windows_W4[-1] @ [0, -1, 1, 1], "one target per position"
+    memory = open_model(run, "memory", config)
+    measures = measure_fidelity(memory, sample_W4, split.read_tokens, targets.read)
+    return fidelity_rows(measures, bootstrap_of(sample_W4, split, config))
+
+
+def _write(
+    run: ShardRun, rows: list[ResultRow], curves: dict[str, AlphaCurve]
+) -> dict[str, JsonValue]:
+    """Tables and picture into the shard; the figures for the manifest."""
+    folder = run.writer.folder
+    points = {
+        base: dict(zip(curve.alphas_G.tolist(), curve.perplexities_G.tolist(), strict=True))
+        for base, curve in curves.items()
+    }
+    write_results(folder, [row._asdict() for row in rows])
+    write_alpha_curve(
+        folder,
+        [
+            {"base": base, "alpha": alpha, "perplexity": perplexity}
+            for base, curve in points.items()
+            for alpha, perplexity in curve.items()
+        ],
+    )
+    (folder / "alpha_curve.png").write_bytes(alpha_curve_png(points))
+    figures: dict[str, JsonValue] = {}
+    for row in rows:
+        if row.base is None:
+            figures[f"{row.system} {row.split} {row.metric}"] = row.value
+        else:
+            figures[f"{row.base} {row.system} {row.split} {row.metric}"] = row.value
+    return figures
+
+
+WORK = StageWork(evaluate_shard)

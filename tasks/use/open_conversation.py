@@ -1,0 +1,52 @@
+"""Opens a chat with the base of a pipeline and its memory."""
+
+from typing import Literal
+
+import torch
+
+from memdec_core.decoding.continuation_config import ContinuationConfig
+from memdec_core.errors import UserError
+from memdec_core.joint.conversation import Conversation
+from memdec_core.models.model_loading import resolve_device
+from memdec_core.text.tokenizer_loading import load_tokenizer
+from storage.objects.artifact_ref import ArtifactRef
+from storage.store.artifact_store import Store
+from tasks.use.open_joint import open_joint
+
+
+def open_conversation(
+    store: Store,
+    base: ArtifactRef,
+    memory: ArtifactRef,
+    alpha: float,
+    sampling: ContinuationConfig,
+    system: str | None,
+    device: Literal["auto", "cpu", "cuda"],
+) -> Conversation:
+    """Loads both models, and seeds what is sampled from now on.
+
+    Args:
+        store: Where both models are.
+        base: A base model's artifact.
+        memory: The memory's artifact.
+        alpha: Weight of the memory, 0 to 1.
+        sampling: How to choose tokens.
+        system: The system message, if any.
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        UserError: The base has no chat template, or the tokenizers are incompatible.
+        StorageError: A model is not there, or the store could not be read.
+    """
+    store.require(base)
+    store.require(memory)
+    base_folder, memory_folder = (store.readers(ref)["all"].folder() for ref in (base, memory))
+    tokenizer = load_tokenizer(base_folder)
+    if tokenizer.chat_template is None:
+        raise UserError(
+            "the base model's tokenizer has no chat template, so it was hardly tuned to chat: use "
+            "`memdec generate`, or a base model with a template (chat_template.jinja in its folder)"
+        )
+    joint = open_joint(base_folder, memory_folder, "memory", alpha, resolve_device(device)).model
+    torch.manual_seed(sampling.seed)
+    return Conversation(joint, tokenizer, sampling, alpha, system)

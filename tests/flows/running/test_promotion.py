@@ -1,0 +1,71 @@
+"""Two builds of a pipeline that finish together: the later one is judged by the earlier's outcome.
+
+What the gate measures is tested in test_judge_candidate.py, all of it together in
+test_operation.py.
+"""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from flows.config.pipeline_config import PipelineConfig
+from flows.running import promotion
+from storage.objects.artifact_ref import ArtifactRef
+from storage.store.artifact_store import Store
+from storage.store.production import (
+    Action,
+    Decision,
+    Release,
+    in_production,
+    read_decisions,
+    record_decision,
+)
+
+
+def release(digit: str) -> Release:
+    return Release(
+        base=ArtifactRef(stage="base_model", fingerprint=digit * 32),
+        memory=ArtifactRef(stage="memory", fingerprint=digit * 32),
+        evaluation=ArtifactRef(stage="evaluation", fingerprint=digit * 32),
+    )
+
+
+def decision(action: Action, digit: str) -> Decision:
+    return Decision(action=action, release=release(digit), artifacts=[], who="me", why="a test")
+
+
+def config() -> PipelineConfig:
+    content = {"name": "law", "corpus": {"documents": ["x"]}, "base_model": {"name": "y"}}
+    return PipelineConfig.model_validate(content)
+
+
+def decide(store: Store, candidate: str) -> promotion.Promotion:
+    """A build that finishes with a candidate."""
+    run, plan = cast(Any, SimpleNamespace(store=store)), cast(Any, candidate)
+    return promotion.decide_promotion(run, config(), plan)
+
+
+def test_a_build_that_is_overtaken_is_judged_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[Release | None] = []
+
+    def gate(_run: object, _config: object, plan: str, production: Release | None) -> Decision:
+        judged.append(production)
+        if len(judged) == 1:  # another build is promoted while this one is judged
+            assert record_decision(store, "law", decision("promoted", "1"), after=0)
+        return decision("promoted" if production is None else "kept_back", plan)
+
+    monkeypatch.setattr(promotion, "_decide", gate)
+    monkeypatch.setattr(promotion, "release_of", release)
+    monkeypatch.setattr(promotion, "announce_decision", lambda *_: None)
+    assert decide(store, "2") == {"promoted": False, "why": "a test"}
+    assert judged == [None, release("1")]
+    current = in_production(read_decisions(store, "law"))
+    assert current is not None
+    assert current.release == release("1")
+    assert decide(store, "1") == {
+        "promoted": True, "why": "it is in production already",
+    }  # fmt: skip
+    assert len(judged) == 2, "what is in production is not judged"

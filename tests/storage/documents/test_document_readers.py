@@ -1,0 +1,49 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from storage.documents.document_records import Reject
+from storage.documents.duplicate_index import DuplicateIndex
+from tests.oracles.documents_oracle import read, shared_data
+
+# Sound but for their missing id, which EXPECTED.json counts as unsound and we make up, on purpose.
+WITHOUT_ID = {
+    "one_line_5mb.txt": ["one_line_5mb.txt"],
+    "missing_fields.jsonl": ["missing_fields.jsonl#3"],
+}
+
+
+def test_a_file_of_unknown_format_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("id\ttext\n")
+    documents, rejects = read(tmp_path / "a.tsv")
+    assert not documents
+    assert [(r.file, r.record, r.kind) for r in rejects] == [("a.tsv", 0, "unknown format")]
+
+
+def test_every_nasty_file_gives_exactly_its_sound_records(tmp_path: Path) -> None:
+    folder = shared_data("bad")
+    expected = json.loads((folder / "EXPECTED.json").read_text())
+    assert expected
+    for name, facts in expected.items():
+        documents, rejects = read(folder / name)
+        seen = DuplicateIndex(tmp_path / f"{facts['md5']}.sqlite")
+        kept = [d for d in documents if not isinstance(seen.add("train", d), Reject)]
+        seen.close()
+        if facts["good_records"] == ["all"]:
+            lines = [line for line in (folder / name).read_bytes().split(b"\n") if line]
+            assert not rejects, name
+            assert [d.text for d in documents] == [json.loads(line)["text"] for line in lines], name
+            continue
+        derived = [d.doc_id for d in kept if d.doc_id.startswith(f"{name}#") or d.doc_id == name]
+        assert derived == WITHOUT_ID.get(name, []), name
+        found = sorted(d.doc_id for d in kept if d.doc_id not in derived)
+        assert found == sorted(facts["good_records"]), name
+
+
+@pytest.mark.parametrize("name", ["biomed/valid.jsonl.gz", "law/valid.jsonl.gz"])
+def test_sound_files_lose_nothing(name: str) -> None:
+    folder = shared_data(name.split("/", maxsplit=1)[0])
+    documents, rejects = read(folder / Path(name).name)
+    assert len(documents) > 20
+    assert not rejects

@@ -1,0 +1,91 @@
+"""What is in production: one decision after the other, none lost, none made unseen."""
+
+import threading
+
+import pytest
+
+from storage.garbage import collect_garbage
+from storage.objects.artifact_ref import ArtifactRef
+from storage.objects.store_errors import DamagedArtifact, UnsafeName
+from storage.store.artifact_store import Store
+from storage.store.production import (
+    Action,
+    Decision,
+    Release,
+    count_decisions,
+    in_production,
+    read_decisions,
+    record_decision,
+)
+from tests.support.artifacts import publish
+
+
+def ref(stage: str, digit: str) -> ArtifactRef:
+    return ArtifactRef(stage=stage, fingerprint=digit * 32)
+
+
+def decision(action: Action, digit: str, artifacts: list[ArtifactRef] | None = None) -> Decision:
+    release = Release(
+        base=ref("base_model", digit),
+        memory=ref("memory", digit),
+        evaluation=ref("evaluation", digit),
+    )
+    return Decision(
+        action=action, release=release, artifacts=artifacts or [], who="me@here", why="a test"
+    )
+
+
+def test_the_newest_change_is_in_production_and_a_candidate_is_none(any_store: Store) -> None:
+    assert in_production(read_decisions(any_store, "law")) is None
+    made = [decision(*each) for each in (("promoted", "1"), ("promoted", "2"), ("kept_back", "3"))]
+    for number, each in enumerate(made):
+        assert record_decision(any_store, "law", each, after=number)
+    record_decision(any_store, "other", made[2], after=0)
+    assert read_decisions(any_store, "law") == made
+    assert count_decisions(any_store, "law") == 3
+    assert in_production(made) is made[1]
+    back = decision("rolled_back", "1")
+    assert record_decision(any_store, "law", back, after=3)
+    assert in_production(read_decisions(any_store, "law")) == back
+    assert in_production(read_decisions(any_store, "other")) is None
+
+
+def test_of_two_who_decide_on_what_they_saw_one_has_to_look_again(any_store: Store) -> None:
+    record_decision(any_store, "law", decision("promoted", "0"), after=0)
+    outcomes: list[bool] = []
+
+    def decide(digit: str) -> None:
+        made = decision("promoted", digit)
+        outcomes.append(record_decision(any_store, "law", made, after=1))
+
+    threads = [threading.Thread(target=decide, args=(digit,)) for digit in "123456"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == [False] * 5 + [True]
+    assert count_decisions(any_store, "law") == 2
+
+
+def test_what_is_in_production_is_never_collected(store: Store) -> None:
+    made = [
+        publish(store, "memory", {"all": (lambda _folder: None, {})}, {"number": number})
+        for number in range(3)
+    ]
+    for number, memory in enumerate(made):
+        record_decision(store, "law", decision("promoted", str(number), [memory]), after=number)
+    record_decision(store, "law", decision("kept_back", "9", [made[0]]), after=3)
+    assert collect_garbage(store, keep=2, grace_seconds=0).artifacts == [made[0]]
+    collect_garbage(store, keep=1, grace_seconds=0)
+    assert store.artifacts() == [made[2]]
+
+
+def test_a_damaged_decision_is_named(any_store: Store) -> None:
+    any_store.root.create("production/law/00000001.json", b"{")
+    with pytest.raises(DamagedArtifact, match=r"production/law/00000001\.json"):
+        read_decisions(any_store, "law")
+
+
+def test_a_pipeline_name_cannot_leave_the_history(any_store: Store) -> None:
+    with pytest.raises(UnsafeName):
+        record_decision(any_store, "../artifacts", decision("promoted", "1"), after=0)

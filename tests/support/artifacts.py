@@ -1,0 +1,52 @@
+"""Small artifacts for tests, published the way the pipeline does it."""
+
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from uuid import uuid4
+
+from pydantic import JsonValue
+
+from storage.objects.artifact_ref import ArtifactRef
+from storage.objects.manifest import ManifestDraft
+from storage.store.artifact_store import Store
+
+Fill = Callable[[Path], None]
+
+
+def publish(
+    store: Store,
+    stage: str,
+    shards: Mapping[str, tuple[Fill, dict[str, JsonValue]]],
+    config: dict[str, JsonValue] | None = None,
+    inputs: dict[str, ArtifactRef] | None = None,
+) -> ArtifactRef:
+    """Builds and seals an artifact.
+
+    Args:
+        store: Where.
+        stage: Stage of the artifact.
+        shards: By name: a function that writes the shard's files into a folder, and its figures.
+        config: Identity of the artifact; with the same stage and inputs, the same reference.
+        inputs: Artifacts it was made from, by role.
+    """
+    config, inputs = config or {}, inputs or {}
+    identity = repr(
+        (stage, sorted(config.items()), sorted(inputs.items(), key=str), sorted(shards))
+    )
+    ref = ArtifactRef(stage=stage, fingerprint=sha256(identity.encode()).hexdigest()[:32])
+    attempt = uuid4().hex
+    for name, (fill, meta) in shards.items():
+        writer = store.writer(ref, name, attempt)
+        fill(writer.folder)
+        writer.commit(meta, seconds=0.5, peak_memory_bytes=1000)
+    draft = ManifestDraft(
+        format_version=1,
+        config=config,
+        inputs=inputs,
+        shards=list(store.committed(ref).values()),
+        figures={},
+        software={},
+    )
+    store.seal(ref, draft)
+    return ref

@@ -12,7 +12,7 @@ from flows.running.watch_conclusion import Conclusion, corpus_fingerprint
 from flows.running.watch_result import WatchResult, unchanged
 from flows.server.end_with_worker import end_with_worker
 from memdec_core.errors import UserError
-from memdec_core.text.corpus_config import CorpusConfig
+from memdec_core.text.text_config import CorpusConfig
 from storage.looks.corpus_looks import last_look
 from storage.looks.look_record import CorpusLook
 from storage.store.artifact_store import Store

@@ -4,14 +4,13 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from memdec_core.decoding.audit_config import AuditConfig
-from memdec_core.decoding.latency_config import LatencyConfig
+from memdec_core.decoding.decoding_config import AuditConfig, LatencyConfig
 from memdec_core.downstream.downstream_config import DownstreamConfig, TaskName
-from memdec_core.models.base_model_config import BaseModelConfig
+from memdec_core.models.models_config import BaseModelConfig
 from memdec_core.router.alpha_router_config import AlphaRouterConfig
 from memdec_core.systems.retrieval_config import RetrievalConfig
-from memdec_core.text.corpus_config import CorpusConfig
-from memdec_core.training.adaptation_config import DaptConfig, LoraConfig
+from memdec_core.text.text_config import CorpusConfig
+from memdec_core.training.training_config import DaptConfig, LoraConfig
 
 Baseline = Literal["knn_lm", "rag", "dapt", "lora", "dapt_small"]
 Positive = Annotated[float, Field(gt=0)]

@@ -7,7 +7,7 @@ import typer
 from memdec_core.errors import UserError
 
 if TYPE_CHECKING:
-    from memdec_core.decoding.continuation_config import ContinuationConfig
+    from memdec_core.decoding.decoding_config import ContinuationConfig
 
 MaxNewTokens = Annotated[int, typer.Option(min=1, help="Most tokens to add.")]
 Temperature = Annotated[float, typer.Option(min=0, help="0 is greedy; 1 samples.")]
@@ -33,7 +33,7 @@ def continuation_config(**settings: object) -> "ContinuationConfig":
     """
     from pydantic import ValidationError
 
-    from memdec_core.decoding.continuation_config import ContinuationConfig
+    from memdec_core.decoding.decoding_config import ContinuationConfig
 
     try:
         return ContinuationConfig.model_validate(settings)

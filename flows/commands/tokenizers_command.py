@@ -15,7 +15,7 @@ def tokenizers(first: Model, second: Model, as_json: Json = False) -> None:
 
     Exits with 0 where they are and with 1 where they are not.
     """
-    from tasks.identity.model_tokenizers import compare_named  # PyTorch takes seconds to import
+    from tasks.identity.tokenizer_sharing import compare_named  # PyTorch takes seconds to import
 
     found = compare_named(first, second)
     compatible = found.difference is None

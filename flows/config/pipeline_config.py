@@ -6,16 +6,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from flows.config.schedule_config import ScheduleConfig
 from memdec_core.comparison_config import ComparisonConfig
-from memdec_core.models.base_model_config import BaseModelConfig
-from memdec_core.models.embeddings_config import EmbeddingsConfig
-from memdec_core.models.student_config import FromMemoryConfig
-from memdec_core.scoring.evaluation_config import EvaluationConfig
-from memdec_core.scoring.promotion_config import PromotionConfig
+from memdec_core.models.models_config import BaseModelConfig, EmbeddingsConfig, FromMemoryConfig
+from memdec_core.scoring.scoring_config import EvaluationConfig, PromotionConfig
 from memdec_core.search.index_config import IndexConfig
 from memdec_core.targets.targets_config import TargetsConfig
-from memdec_core.text.corpus_config import CorpusConfig
-from memdec_core.text.tokens_config import TokensConfig
-from memdec_core.text.watch_config import WatchConfig
+from memdec_core.text.text_config import CorpusConfig, TokensConfig, WatchConfig
 from memdec_core.training.training_config import MemoryTrainingConfig
 from memdec_core.windows.windows import WindowConfig
 

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from flows.config.pipeline_config import PipelineConfig
 from flows.planning.plan import Plan, plan_pipeline
 from flows.planning.planned_jobs import Config, Inputs, PlannedJobs, section
-from flows.planning.planned_measures import plan_measures
-from flows.planning.planned_router import plan_routers
-from memdec_core.models.base_model_config import BaseModelConfig
-from memdec_core.text.corpus_config import CorpusConfig
-from memdec_core.training.adaptation_config import DaptConfig, LoraConfig
-from memdec_core.training.training_config import MemoryTrainingConfig
+from flows.planning.planned_measures import plan_measures, plan_routers
+from memdec_core.models.models_config import BaseModelConfig
+from memdec_core.text.text_config import CorpusConfig
+from memdec_core.training.training_config import DaptConfig, LoraConfig, MemoryTrainingConfig
 from storage.objects.artifact_ref import ArtifactRef
-from tasks.identity.shared_vocabulary import SharedVocabulary
+from tasks.identity.tokenizer_sharing import SharedVocabulary
 from tasks.jobs.stage_job import StageJob
 
 

@@ -11,7 +11,7 @@ from flows.planning.stage_names import StageName
 from memdec_core.errors import UserError
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.production import Release
-from tasks.identity.shared_vocabulary import SharedVocabulary
+from tasks.identity.tokenizer_sharing import SharedVocabulary
 from tasks.jobs.stage_job import StageJob
 
 

@@ -6,16 +6,14 @@ from pydantic import BaseModel, JsonValue
 
 from flows.config.pipeline_config import PipelineConfig
 from flows.planning.stage_names import FORMAT_VERSIONS, AnyStage
-from memdec_core.models.base_model_config import BaseModelConfig
-from memdec_core.models.student_config import FromMemoryConfig
-from memdec_core.models.vocabulary_config import VocabularyConfig
+from memdec_core.models.models_config import BaseModelConfig, FromMemoryConfig, VocabularyConfig
 from memdec_core.scoring.scoring_config import ScoringConfig
-from memdec_core.text.corpus_config import CorpusConfig
+from memdec_core.text.text_config import CorpusConfig
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.fingerprint import fingerprint
 from tasks.identity.base_model_identity import base_model_identity
 from tasks.identity.corpus_identity import corpus_identity
-from tasks.identity.shared_vocabulary import SharedVocabulary, plan_vocabulary
+from tasks.identity.tokenizer_sharing import SharedVocabulary, plan_vocabulary
 from tasks.jobs.stage_job import StageJob
 
 Config = dict[str, JsonValue]

@@ -18,7 +18,7 @@ from storage.store.production import (
     read_decisions,
     record_decision,
 )
-from tasks.identity.release_tokenizer import tokenizer_difference
+from tasks.identity.tokenizer_sharing import tokenizer_difference
 from tasks.stage_tasks import build_corpus, build_tokens, judge_candidate, score_model
 
 _TASKS = {"corpus": build_corpus, "tokens": build_tokens, "scores": score_model}

@@ -10,13 +10,12 @@ from prefect.client.schemas.objects import State
 from flows.planning.plan import Plan
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
-from tasks.identity.shared_vocabulary import SharedVocabulary
+from tasks.identity.tokenizer_sharing import SharedVocabulary
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_job import StageJob
 from tasks.pages.run_page import RUN, StageOutcome, shown_as_page
 from tasks.pages.ui_artifacts import artifact_key
-from tasks.running.check_neighbours import check_neighbours
-from tasks.running.check_tokenizers import check_tokenizers
+from tasks.running.preflight import check_neighbours, check_tokenizers
 from tasks.running.progress import announce
 from tasks.running.stage_run import StageTask
 

@@ -15,7 +15,7 @@ from flows.running.watch_result import (
     payload,
     unchanged,
 )
-from memdec_core.text.corpus_config import CorpusConfig
+from memdec_core.text.text_config import CorpusConfig
 from storage.looks.corpus_looks import record_look, write_seen
 from storage.looks.look_record import CorpusLook, SeenSource
 from storage.objects.fingerprint import fingerprint

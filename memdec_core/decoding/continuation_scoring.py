@@ -13,10 +13,34 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from memdec_core.decoding.greedy_scores import greedy_scores
 from memdec_core.errors import UserError
-from memdec_core.models.language_model import LanguageModel, token_log_probs
+from memdec_core.models.language_model import LanguageModel, scored_log_probs, token_log_probs
 from memdec_core.scoring.perplexity import batches_by_length
+
+
+@torch.inference_mode()
+def greedy_scores(lm: LanguageModel, tokens_BT: Tensor, scored_BT: Tensor) -> Tensor:
+    """Score tokens as `token_log_probs` does, and compare each with the most probable one.
+
+    Args:
+        lm: The system.
+        tokens_BT: Token ids, int64, padded on the right.
+        scored_BT: True where the token is to be scored; column 0 must be False.
+
+    Returns:
+        float32 (P, 2) in row-major order of `scored_BT`: the log-probability, and 1 if greedy
+        decoding takes the token here, else 0.
+    """
+    wanted_P = tokens_BT[scored_BT]
+    scores, done = [], 0
+    for log_probs_CV in scored_log_probs(lm, tokens_BT, scored_BT):
+        wanted_C = wanted_P[done : done + len(log_probs_CV)].to(log_probs_CV.device)
+        done += len(wanted_C)
+        log_probs_C = log_probs_CV.gather(1, wanted_C.unsqueeze(1)).squeeze(1)
+        is_greedy_C = log_probs_CV.argmax(dim=1) == wanted_C
+        scores.append(torch.stack([log_probs_C, is_greedy_C.to(log_probs_C.dtype)], dim=1))
+    assert done == len(wanted_P), "a distribution for every scored position"
+    return torch.cat(scores)
 
 
 class Continuation(NamedTuple):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from memdec_core.decoding.decoders import Decoder, generate
-from memdec_core.decoding.latency_config import LatencyConfig
+from memdec_core.decoding.decoding_config import LatencyConfig
 
 BASE = "base"
 """The system that the others are compared with."""

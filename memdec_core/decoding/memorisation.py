@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from memdec_core.decoding.audit_config import AuditConfig
+from memdec_core.decoding.decoding_config import AuditConfig
 from memdec_core.models.language_model import LanguageModel
 from memdec_core.scoring.bootstrap import Bootstrap, mean_interval
 from memdec_core.scoring.result_row import ResultRow

@@ -12,8 +12,8 @@ from transformers import PreTrainedTokenizerFast
 
 from memdec_core.downstream.downstream_prompts import Strings
 from memdec_core.errors import UserError
+from memdec_core.text.text_config import TokensConfig
 from memdec_core.text.tokenization import encode_documents
-from memdec_core.text.tokens_config import TokensConfig
 
 Prompts = Sequence[NDArray[np.int64]]
 

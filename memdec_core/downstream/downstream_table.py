@@ -25,8 +25,8 @@ from memdec_core.downstream.downstream import (
 )
 from memdec_core.downstream.downstream_prompts import TASK_PROMPTS
 from memdec_core.scoring.bootstrap import Bootstrap, Interval, percentile_interval
-from memdec_core.scoring.evaluation_config import EvaluationConfig
 from memdec_core.scoring.result_row import ResultRow
+from memdec_core.scoring.scoring_config import EvaluationConfig
 from memdec_core.scoring.system_comparison import interval_row
 
 AVERAGE = "average"

@@ -13,11 +13,11 @@ from transformers import (
     TextStreamer,
 )
 
-from memdec_core.decoding.continuation_config import ContinuationConfig
+from memdec_core.decoding.decoding_config import ContinuationConfig
 from memdec_core.errors import UserError
-from memdec_core.joint.cache import JointCache
 from memdec_core.joint.continuation import choice_options
 from memdec_core.joint.model import JointForCausalLM
+from memdec_core.joint.part_state import JointCache
 
 OnText = Callable[[str], None]
 IsStopped = Callable[[], bool]

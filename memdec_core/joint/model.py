@@ -14,13 +14,19 @@ from transformers.cache_utils import Cache
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from memdec_core.errors import UserError
-from memdec_core.joint.cache import JointCache
 from memdec_core.joint.config import MODEL_TYPE, JointConfig
 from memdec_core.joint.generation import JointGenerationMixin
-from memdec_core.joint.masks import PartMasks, masks_of_part
+from memdec_core.joint.part_state import JointCache, PartMasks, masks_of_part
 from memdec_core.joint.part_streams import run_parts
-from memdec_core.joint.routing import fuse_routed, router_lists, router_of
-from memdec_core.joint.weights import Alpha, Routed, fuse_logits, weights_of
+from memdec_core.joint.weights import (
+    Alpha,
+    Routed,
+    fuse_logits,
+    fuse_routed,
+    router_lists,
+    router_of,
+    weights_of,
+)
 from memdec_core.router.alpha_router import AlphaRouter
 from memdec_core.router.router_features import FEATURES
 

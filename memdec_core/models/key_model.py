@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from memdec_core.errors import UserError
-from memdec_core.models.embeddings_config import ComputeDtype
 from memdec_core.models.key_layer import find_key_layer
+from memdec_core.models.models_config import ComputeDtype
 from memdec_core.windows.window_batches import WindowBatch
 
 FLOAT16_MAX = float(np.finfo(np.float16).max)

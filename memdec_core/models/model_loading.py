@@ -21,7 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from memdec_core.errors import UserError
 from memdec_core.model_config_file import first_line, load_model_config
-from memdec_core.models.base_model_config import PretrainConfig
+from memdec_core.models.models_config import PretrainConfig
 
 _CAUSAL_LM: Any = AutoModelForCausalLM  # transformers types the class, but not what it returns
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from memdec_core.models.student_config import Embeddings
+from memdec_core.models.models_config import Embeddings
 from memdec_core.text.token_spelling import TokenSpelling
 from memdec_core.text.tokenizer_match import real_vocab_size
 

@@ -8,11 +8,14 @@ Shapes: Q queries, C candidates per query, K neighbours per query, N rows of the
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import faiss
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from memdec_core.search.inverted_search import inverted_neighbours
@@ -25,7 +28,6 @@ from memdec_core.search.neighbours import (
     nearest,
     true_distances,
 )
-from memdec_core.search.search_threads import search_in_threads, search_threads
 from memdec_core.search.tile_search import (
     KeyBlocks,
     Queries,
@@ -145,3 +147,47 @@ def _probe(
     mask_candidates(ids_QC, distances_QC, queries.excluded_Q2)
     distances_QC = true_distances(queries.keys_QD, datastore.keys_ND, ids_QC)
     return nearest(ids_QC, distances_QC, k)
+
+
+def search_threads() -> int:
+    """Threads that a search uses: those PyTorch was given."""
+    return torch.get_num_threads()
+
+
+def search_in_threads(
+    search: Callable[[Queries], Neighbours], queries: Queries, most: int
+) -> Neighbours:
+    """Searches parts of the queries beside each other.
+
+    Args:
+        search: Searches some of the queries, in one thread.
+        queries: All queries, at least one.
+        most: Most queries in a part.
+
+    Returns:
+        Their neighbours, in the order of the queries, whatever the number of threads.
+    """
+    threads = search_threads()
+    size = min(most, -(-len(queries.keys_QD) // threads))
+    parts = [
+        queries.part(slice(start, start + size)) for start in range(0, len(queries.keys_QD), size)
+    ]
+    with _single_threads(threads) as pool:
+        blocks = list(pool.map(search, parts))
+    ids_QK, distances_QK = (np.concatenate(arrays) for arrays in zip(*blocks, strict=True))
+    return Neighbours(ids_QK, distances_QK)
+
+
+@contextmanager
+def _single_threads(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool in which PyTorch and FAISS start no threads of their own."""
+    try:
+        with ThreadPoolExecutor(threads, initializer=_stay_alone) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(threads)  # the number is also what threads started later take
+
+
+def _stay_alone() -> None:
+    torch.set_num_threads(1)
+    faiss.omp_set_num_threads(1)

@@ -13,8 +13,8 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from memdec_core.errors import UserError
+from memdec_core.text.text_config import TokensConfig
 from memdec_core.text.tokenizer_match import real_vocab_size
-from memdec_core.text.tokens_config import TokensConfig
 
 # A fast tokenizer needs about 120 bytes per character of what it encodes at once (measured on a
 # document of 5 MB), so that this bounds a batch to about 30 MB; larger batches are no faster.

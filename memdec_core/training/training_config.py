@@ -1,6 +1,6 @@
 """How a model is trained: the settings of the one trainer, the domain's, and the memory's own."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -62,3 +62,32 @@ class MemoryTrainingConfig(DomainTrainingConfig):
     beta: float = Field(
         0.5, ge=0, le=1, description="β: weight of KL(p_kNN ‖ p_mem); 1 - β is cross-entropy's."
     )
+
+
+class DaptConfig(DomainTrainingConfig):
+    """Continued pre-training of all weights on the domain, with cross-entropy alone.
+
+    It moves pretrained weights directly: the learning rate wants to be lower the larger the model
+    is (1e-5 to 1e-4 for billions of parameters).
+    """
+
+    method: Literal["dapt"] = Field("dapt", description="All weights are trained.")
+
+
+class LoraConfig(DomainTrainingConfig):
+    """Training of low-rank additions to a base model's matrices, with cross-entropy alone."""
+
+    method: Literal["lora"] = Field(
+        "lora",
+        description="Low-rank additions to the matrices of queries, keys, values and the "
+        "feed-forward layers are trained, and folded in.",
+    )
+    lora_rank: int | None = Field(
+        None,
+        ge=1,
+        description="Rank of the additions. Unset: the rank at which they have as many parameters "
+        "as the memory (its student), as nearly as a whole rank allows.",
+    )
+
+
+AdaptationConfig = Annotated[DaptConfig | LoraConfig, Field(discriminator="method")]

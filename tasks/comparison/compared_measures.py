@@ -11,12 +11,11 @@ from memdec_core.downstream.downstream_table import (
     knn_downstream_rows,
     mixed_downstream_rows,
 )
-from memdec_core.scoring.evaluation_config import EvaluationConfig
 from memdec_core.scoring.result_row import ResultRow
-from storage.formats.latency_parquet import read_latency
-from storage.formats.result_tables import read_results
+from memdec_core.scoring.scoring_config import EvaluationConfig
+from storage.formats.row_tables import read_latency, read_results
 from tasks.inputs.downstream_scores import scored_tasks
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.pages.compared.audit_page import audit_sections
 from tasks.pages.compared.downstream_page import downstream_sections
 from tasks.pages.compared.latency_page import latency_sections

@@ -9,12 +9,11 @@ from memdec_core.router.router_table import router_rows
 from memdec_core.scoring.bootstrap import Bootstrap
 from memdec_core.scoring.result_row import ResultRow
 from memdec_core.scoring.system_comparison import Bootstraps
-from storage.formats.feature_parquet import read_features
-from storage.formats.routed_parquet import read_routed
+from storage.formats.position_columns import read_features, read_routed
 from tasks.inputs.evaluated_splits import ELSEWHERE_SPLIT
 from tasks.inputs.open_router import open_router
 from tasks.inputs.scored_systems import only_scores
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 
 
 def routed_rows(

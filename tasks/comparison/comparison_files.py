@@ -9,8 +9,7 @@ from memdec_core.plots.comparison_plots import Point, ablation_png, reliability_
 from memdec_core.plots.pictures import alpha_curve_png, systems_png
 from memdec_core.scoring.alpha_search import AlphaCurve
 from memdec_core.scoring.reliability import Reliability
-from storage.formats.comparison_parquet import write_mixture_curves, write_reliability
-from storage.formats.result_tables import Row, write_results
+from storage.formats.row_tables import Row, write_mixture_curves, write_reliability, write_results
 from tasks.comparison.compared_measures import NOTHING_MEASURED, Measures
 from tasks.pages.compared.comparison_page import (
     ABLATION,

@@ -4,9 +4,9 @@ from itertools import pairwise
 
 from memdec_core.scoring.reliability import Reliability, measure_reliability, reliability_rows
 from memdec_core.scoring.result_row import TUNING_SPLIT, ResultRow
-from storage.formats.result_tables import read_results
+from storage.formats.row_tables import read_results
 from storage.formats.target_parquet import TargetReader
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.pages.compared.loss_ablation import BETA
 from tasks.pages.report_tables import MEASURES, Rows
 

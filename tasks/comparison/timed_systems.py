@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from memdec_core.decoding.decoders import Decoder, MixtureDecoder, TransformerDecoder
+from memdec_core.decoding.decoding_config import LatencyConfig
 from memdec_core.decoding.knn_decoder import KnnDecoder
-from memdec_core.decoding.latency_config import LatencyConfig
 from memdec_core.decoding.retrieval_decoder import RetrievalDecoder
 from memdec_core.models.language_model import TransformerLM
 from memdec_core.search.index_config import IndexConfig
@@ -26,7 +26,7 @@ from memdec_core.systems.retrieval_lm import RetrievalLM
 from storage.formats.embedding_zarr import EmbeddingReader
 from storage.formats.token_shards import TokenReader
 from tasks.inputs.open_datastore import INDEX_FILE, KEYS_FILE, open_datastore
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 
 WEIGHT, TAU = 0.5, 1.0
 """Any weight but 0 and 1, and any temperature, costs the same time."""

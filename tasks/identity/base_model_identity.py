@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from memdec_core.errors import UserError
-from memdec_core.models.base_model_config import BaseModelConfig
+from memdec_core.models.models_config import BaseModelConfig
 from storage.models.hub_model import hub_commit
 from storage.models.model_folder import model_folder_digest
 

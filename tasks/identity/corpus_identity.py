@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pydantic import JsonValue
 
 from memdec_core.errors import UserError
-from memdec_core.text.corpus_config import CorpusConfig
 from memdec_core.text.document_split import split_by_name
+from memdec_core.text.text_config import CorpusConfig
 from storage.documents.document_files import SourceError
 from storage.documents.document_records import Document
 from storage.documents.document_sources import Source, resolve_sources

@@ -10,10 +10,10 @@ import numpy as np
 from transformers import PreTrainedTokenizerFast
 
 from memdec_core.errors import UserError
-from memdec_core.models.vocabulary_config import VocabularyConfig
+from memdec_core.models.models_config import VocabularyConfig
 from memdec_core.text.tokenizer_match import real_vocab_size
 from tasks.inputs.evaluated_splits import EvaluatedSplit
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 
 _BLOCK_TOKENS = 2**22
 

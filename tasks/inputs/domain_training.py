@@ -10,7 +10,7 @@ from memdec_core.text.tokenizer_loading import load_tokenizer
 from memdec_core.text.tokenizer_match import real_vocab_size
 from memdec_core.training.training_config import DomainTrainingConfig
 from memdec_core.windows.windows import WindowConfig
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 
 
 class Learner(NamedTuple):

@@ -24,8 +24,8 @@ from storage.formats.choice_parquet import ChoiceTable
 from storage.store.artifact_store import Store
 from tasks.identity.corpus_identity import source_errors
 from tasks.identity.downstream_identity import downstream_identity, task_path, verbalizers_path
-from tasks.jobs.shard_run import ShardRun
 from tasks.jobs.stage_job import StageJob
+from tasks.jobs.stage_work import ShardRun
 
 
 class TaskInputs(NamedTuple):

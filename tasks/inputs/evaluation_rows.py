@@ -2,7 +2,7 @@
 
 from pydantic import JsonValue
 
-from storage.formats.result_tables import read_results
+from storage.formats.row_tables import read_results
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 

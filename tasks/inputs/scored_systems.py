@@ -6,12 +6,12 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.formats.score_parquet import read_scores
+from storage.formats.position_columns import read_scores
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.inputs.base_names import name_bases
 from tasks.inputs.evaluated_splits import SPLITS
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 
 
 def scored_bases(run: ShardRun) -> dict[str, str]:

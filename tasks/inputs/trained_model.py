@@ -7,7 +7,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from memdec_core.plots.pictures import loss_curves_png
 from memdec_core.training.trainer import TrainResult
-from storage.formats.curve_parquet import write_curves
+from storage.formats.row_tables import write_curves
 
 
 def write_trained_model(

@@ -5,7 +5,7 @@ from pydantic import BaseModel
 from memdec_core.scoring.alpha_search import search_alpha
 from memdec_core.scoring.result_row import TUNING_SPLIT
 from tasks.inputs.scored_systems import only_scores
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 
 
 class AlphaGrid(BaseModel):

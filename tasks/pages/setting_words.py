@@ -4,23 +4,21 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel, JsonValue
 
-from memdec_core.decoding.audit_config import AuditConfig
-from memdec_core.decoding.latency_config import LatencyConfig
+from memdec_core.decoding.decoding_config import AuditConfig, LatencyConfig
 from memdec_core.downstream.downstream_config import DownstreamConfig
-from memdec_core.models.base_model_config import PretrainConfig
-from memdec_core.models.embeddings_config import EmbeddingsConfig
-from memdec_core.models.student_config import FromMemoryConfig
-from memdec_core.models.vocabulary_config import VocabularyConfig
+from memdec_core.models.models_config import (
+    EmbeddingsConfig,
+    FromMemoryConfig,
+    PretrainConfig,
+    VocabularyConfig,
+)
 from memdec_core.router.alpha_router_config import AlphaRouterConfig
-from memdec_core.scoring.evaluation_config import EvaluationConfig
-from memdec_core.scoring.scoring_config import ScoringConfig
+from memdec_core.scoring.scoring_config import EvaluationConfig, ScoringConfig
 from memdec_core.search.index_config import IndexConfig
 from memdec_core.systems.retrieval_config import RetrievalConfig
 from memdec_core.targets.targets_config import TargetsConfig
-from memdec_core.text.corpus_config import CorpusConfig
-from memdec_core.text.tokens_config import TokensConfig
-from memdec_core.training.adaptation_config import LoraConfig
-from memdec_core.training.training_config import MemoryTrainingConfig
+from memdec_core.text.text_config import CorpusConfig, TokensConfig
+from memdec_core.training.training_config import LoraConfig, MemoryTrainingConfig
 from memdec_core.windows.windows import WindowConfig
 
 _SECTIONS: dict[str, type[BaseModel]] = {

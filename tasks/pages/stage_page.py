@@ -5,7 +5,7 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
-from storage.formats.result_tables import read_results
+from storage.formats.row_tables import read_results
 from storage.objects.manifest import Manifest
 from storage.store.artifact_store import Store
 from tasks.jobs.stage_words import WORDS, page_title

@@ -5,9 +5,8 @@ import time
 from storage.objects.store_errors import translated
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
 from tasks.jobs.stage_job import StageJob
-from tasks.jobs.stage_work import Figures, work_of
+from tasks.jobs.stage_work import Figures, ShardRun, work_of
 from tasks.running.memory_sampler import MemorySampler
 from tasks.running.supervised_process import Report
 

@@ -8,10 +8,8 @@ from jinja2 import TemplateError
 
 from memdec_core.serving.request import DecodingRequest
 from tasks.serving.api_errors import invalid
-from tasks.serving.chat_schema import ChatRequest
-from tasks.serving.completion_schema import CompletionRequest, Prompt
 from tasks.serving.model_catalog import ModelCatalog
-from tasks.serving.request_fields import RequestFields
+from tasks.serving.request_bodies import ChatRequest, CompletionRequest, Prompt, RequestFields
 from tasks.serving.server_settings import ServerSettings
 
 

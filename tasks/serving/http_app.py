@@ -9,16 +9,13 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from tasks.serving.answer_formats import AnswerFormat, ChatFormat, CompletionFormat
-from tasks.serving.answers import Answer
+from tasks.serving.answers import Answer, EventStream, unless_disconnected
 from tasks.serving.api_errors import add_error_handlers
-from tasks.serving.chat_schema import ChatRequest
-from tasks.serving.completion_schema import CompletionRequest
 from tasks.serving.engine_slot import EngineSlot
 from tasks.serving.generation_plan import GenerationPlan, PlanLimits, plan_chat, plan_completion
 from tasks.serving.generation_stream import Generation
-from tasks.serving.http_responses import EventStream, unless_disconnected
 from tasks.serving.model_catalog import ModelCatalog
-from tasks.serving.request_fields import RequestFields
+from tasks.serving.request_bodies import ChatRequest, CompletionRequest, RequestFields
 from tasks.serving.request_guard import RequestGuard
 from tasks.serving.server_metrics import MeasuredRequests, RequestClock, ServerMetrics
 from tasks.serving.server_settings import ServerSettings

@@ -5,14 +5,13 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from memdec_core.errors import UserError
-from memdec_core.models.base_model_config import BaseModelConfig
 from memdec_core.models.model_loading import describe_model
+from memdec_core.models.models_config import BaseModelConfig
 from memdec_core.text.tokenizer_loading import complete_tokenizer, load_tokenizer
 from memdec_core.text.tokenizer_match import real_vocab_size
 from storage.models.hub_model import copy_hub_model
 from storage.models.model_folder import copy_model_folder, model_folder_digest
-from tasks.jobs.shard_run import ShardRun
-from tasks.jobs.stage_work import StageWork
+from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.stages.pretrain_base_model import pretrain_shard
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from memdec_core.errors import UserError
-from memdec_core.text.corpus_config import CorpusConfig
 from memdec_core.text.document_split import SPLITS
+from memdec_core.text.text_config import CorpusConfig
 from storage.documents.document_readers import read_documents
 from storage.documents.document_records import Document, Fields, Reject
 from storage.documents.document_sources import FileSource, Source
@@ -25,8 +25,7 @@ from tasks.identity.corpus_identity import (
     split_of,
     split_shares,
 )
-from tasks.jobs.shard_run import ShardRun
-from tasks.jobs.stage_work import StageWork
+from tasks.jobs.stage_work import ShardRun, StageWork
 
 _REPORT_EVERY = 1000  # records
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import JsonValue
 
-from memdec_core.models.embeddings_config import EmbeddingsConfig
 from memdec_core.models.key_model import KeyModel
 from memdec_core.models.model_loading import load_model, resolve_device
+from memdec_core.models.models_config import EmbeddingsConfig
 from memdec_core.search.embedding import embed_windows
 from memdec_core.windows.window_batches import consecutive_runs
 from memdec_core.windows.windows import (
@@ -24,9 +24,8 @@ from memdec_core.windows.windows import (
 from storage.formats.embedding_zarr import EmbeddingBlock, write_embeddings
 from storage.formats.token_shards import TokenReader
 from storage.store.artifact_store import Store
-from tasks.jobs.shard_run import ShardRun
 from tasks.jobs.stage_job import StageJob
-from tasks.jobs.stage_work import StageWork
+from tasks.jobs.stage_work import ShardRun, StageWork
 
 SPLITS = ("train", "valid")
 """The datastore and its queries; the test split is for the evaluation alone."""

@@ -29,8 +29,7 @@ from storage.formats.faiss_file import open_index, write_index
 from storage.formats.faiss_parts import IndexParts, fits_in_parts
 from storage.formats.key_file import open_keys, write_keys
 from tasks.inputs.open_datastore import INDEX_FILE, KEYS_FILE
-from tasks.jobs.shard_run import ShardRun
-from tasks.jobs.stage_work import StageWork
+from tasks.jobs.stage_work import ShardRun, StageWork
 
 RECALL_PICTURE = "recall.png"
 PART_SHARE = 1 / 8

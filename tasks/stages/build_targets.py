@@ -23,9 +23,8 @@ from storage.formats.embedding_zarr import EmbeddingReader
 from storage.formats.target_parquet import ROWS_FILE, TargetBlock, write_targets
 from storage.store.artifact_store import Store
 from tasks.inputs.open_datastore import open_datastore
-from tasks.jobs.shard_run import ShardRun
 from tasks.jobs.stage_job import StageJob
-from tasks.jobs.stage_work import StageWork
+from tasks.jobs.stage_work import ShardRun, StageWork
 
 DATASTORE = "train"
 SEARCH_SHARE = 1 / 2

@@ -8,18 +8,17 @@ from pydantic import JsonValue
 
 from memdec_core.errors import UserError
 from memdec_core.text.document_split import SPLITS
+from memdec_core.text.text_config import TokensConfig
 from memdec_core.text.tokenization import encode_documents
 from memdec_core.text.tokenizer_loading import load_tokenizer
 from memdec_core.text.tokenizer_match import real_vocab_size
-from memdec_core.text.tokens_config import TokensConfig
 from memdec_core.windows.windows import n_rows
 from storage.formats.corpus_parquet import CorpusReader
 from storage.formats.token_shards import write_token_shard
 from storage.store.artifact_store import Store
 from storage.store.shard_files import ShardReader
-from tasks.jobs.shard_run import ShardRun
 from tasks.jobs.stage_job import StageJob
-from tasks.jobs.stage_work import StageWork
+from tasks.jobs.stage_work import ShardRun, StageWork
 
 _SUMMED = ("documents", "characters", "tokens", "positions")
 

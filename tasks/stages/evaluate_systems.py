@@ -4,9 +4,9 @@ from pydantic import JsonValue
 
 from memdec_core.plots.pictures import alpha_curve_png
 from memdec_core.scoring.alpha_search import AlphaCurve
-from memdec_core.scoring.evaluation_config import EvaluationConfig
 from memdec_core.scoring.fidelity import measure_fidelity, sample_windows
 from memdec_core.scoring.result_row import TUNING_SPLIT, ResultRow
+from memdec_core.scoring.scoring_config import EvaluationConfig
 from memdec_core.scoring.system_comparison import (
     AlphaGrid,
     base_rows,
@@ -14,12 +14,11 @@ from memdec_core.scoring.system_comparison import (
     mixture_rows,
     perplexity_row,
 )
-from storage.formats.result_tables import write_alpha_curve, write_results
+from storage.formats.row_tables import write_alpha_curve, write_results
 from storage.formats.target_parquet import TargetReader
 from tasks.inputs.evaluated_splits import EvaluatedSplit, bootstrap_of, open_splits
 from tasks.inputs.scored_systems import only_scores, scored_bases
-from tasks.jobs.shard_run import ShardRun
-from tasks.jobs.stage_work import StageWork
+from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.stages.score_model import open_model
 
 

@@ -10,18 +10,16 @@ from memdec_core.errors import UserError
 from memdec_core.models.mixture import mix_token_log_probs
 from memdec_core.scoring.alpha_search import search_alpha
 from memdec_core.scoring.bootstrap import Bootstrap, Interval, perplexity_ratio_interval
-from memdec_core.scoring.evaluation_config import EvaluationConfig
-from memdec_core.scoring.promotion_config import PromotionConfig
 from memdec_core.scoring.promotion_gate import GateCheck, interval_check, verdict
 from memdec_core.scoring.result_row import TUNING_SPLIT
+from memdec_core.scoring.scoring_config import EvaluationConfig, PromotionConfig
 from memdec_core.scoring.system_comparison import Scores
-from storage.formats.gate_parquet import write_checks
+from storage.formats.row_tables import write_checks
 from tasks.inputs.evaluated_splits import bootstrap_of, open_splits
 from tasks.inputs.evaluation_rows import evaluation_rows
 from tasks.inputs.scored_systems import only_scores, scored_bases
-from tasks.jobs.shard_run import ShardRun
 from tasks.jobs.stage_kinds import PREVIOUS_TEXT
-from tasks.jobs.stage_work import StageWork
+from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.pages.gate_page import gate_page
 
 NEW, OLD = "memory_scores", "production_scores"

@@ -10,12 +10,12 @@ from pydantic import JsonValue
 from transformers import PreTrainedTokenizerFast
 
 from memdec_core.errors import UserError
-from memdec_core.models.base_model_config import BaseModelConfig, PretrainConfig
 from memdec_core.models.model_loading import new_model, resolve_device
+from memdec_core.models.models_config import BaseModelConfig, PretrainConfig
+from memdec_core.text.text_config import TokensConfig
 from memdec_core.text.tokenization import encode_documents, token_dtype
 from memdec_core.text.tokenizer_match import real_vocab_size
 from memdec_core.text.tokenizer_training import train_tokenizer
-from memdec_core.text.tokens_config import TokensConfig
 from memdec_core.training.batch_loss import Objective
 from memdec_core.training.trainer import train
 from memdec_core.training.training_batches import EpochBatches, WindowData
@@ -24,7 +24,7 @@ from memdec_core.windows.windows import WindowConfig, make_windows, n_rows
 from storage.formats.checkpoint_files import CheckpointFiles
 from storage.formats.corpus_parquet import CorpusReader
 from tasks.inputs.trained_model import write_trained_model
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 
 VALIDATIONS = 10
 

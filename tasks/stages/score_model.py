@@ -19,14 +19,13 @@ from memdec_core.scoring.perplexity import perplexity, split_log_probs
 from memdec_core.scoring.scoring_config import ScoringConfig
 from memdec_core.text.tokenizer_compatibility import compare_tokenizers
 from memdec_core.text.tokenizer_loading import load_tokenizer
-from storage.formats.score_parquet import write_scores
+from storage.formats.position_columns import write_scores
 from storage.store.artifact_store import Store
 from tasks.inputs.cut_vocabulary import check_split, vocabulary_of
 from tasks.inputs.evaluated_splits import open_splits
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
 from tasks.jobs.stage_job import StageJob
-from tasks.jobs.stage_work import StageWork
+from tasks.jobs.stage_work import ShardRun, StageWork
 
 MOST_BATCH_TOKENS = {"cpu": 8192, "cuda": 131_072}
 """Larger batches are no faster, and on a CPU they fall out of the caches."""

@@ -13,8 +13,7 @@ from storage.formats.target_parquet import TargetReader
 from storage.formats.token_shards import TokenReader
 from tasks.inputs.domain_training import load_learner, training_windows
 from tasks.inputs.trained_model import write_trained_model
-from tasks.jobs.shard_run import ShardRun
-from tasks.jobs.stage_work import StageWork
+from tasks.jobs.stage_work import ShardRun, StageWork
 
 
 def train_memory_shard(run: ShardRun) -> dict[str, JsonValue]:

@@ -3,15 +3,14 @@
 from pydantic import JsonValue
 
 from memdec_core.errors import UserError
-from memdec_core.models.student_config import FromMemoryConfig
+from memdec_core.models.models_config import FromMemoryConfig
 from memdec_core.models.vocabulary_transfer import transfer_vocabulary
 from memdec_core.text.tokenizer_compatibility import compare_tokenizers
 from memdec_core.text.tokenizer_loading import load_tokenizer
 from memdec_core.text.tokenizer_match import real_vocab_size
 from memdec_core.windows.windows import WindowConfig
 from tasks.inputs.domain_training import load_learner
-from tasks.jobs.shard_run import ShardRun
-from tasks.jobs.stage_work import StageWork
+from tasks.jobs.stage_work import ShardRun, StageWork
 
 
 def transfer_shard(run: ShardRun) -> dict[str, JsonValue]:

@@ -2,9 +2,8 @@
 
 from pydantic import JsonValue
 
-from storage.formats.result_tables import read_results
-from tasks.jobs.shard_run import ShardRun
-from tasks.jobs.stage_work import StageWork
+from storage.formats.row_tables import read_results
+from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.pages.lineage import trace
 from tasks.pages.report_page import headline, report_page
 

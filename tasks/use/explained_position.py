@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from memdec_core.decoding.decoders import TransformerDecoder
-from memdec_core.models.embeddings_config import EmbeddingsConfig
 from memdec_core.models.key_model import KeyModel
 from memdec_core.models.language_model import TransformerLM
 from memdec_core.models.mixture import mix_log_probs
 from memdec_core.models.model_loading import load_model, resolve_device
+from memdec_core.models.models_config import EmbeddingsConfig
 from memdec_core.search.excluded_rows import excluded_nothing
 from memdec_core.search.neighbour_search import search_neighbours
 from memdec_core.search.tile_search import Queries

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from memdec_core.errors import UserError
-from storage.formats.result_tables import read_results
+from storage.formats.row_tables import read_results
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import Manifest
 from storage.store.artifact_store import Store

@@ -4,7 +4,7 @@ from typing import Literal
 
 import torch
 
-from memdec_core.decoding.continuation_config import ContinuationConfig
+from memdec_core.decoding.decoding_config import ContinuationConfig
 from memdec_core.errors import UserError
 from memdec_core.joint.conversation import Conversation
 from memdec_core.models.model_loading import resolve_device

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from memdec_core.decoding.continuation_config import ContinuationConfig
+from memdec_core.decoding.decoding_config import ContinuationConfig
 from memdec_core.errors import UserError
 from memdec_core.joint.continuation import continue_text
 from memdec_core.models.model_loading import resolve_device

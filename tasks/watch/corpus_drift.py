@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from memdec_core.models.vocabulary_config import VocabularyConfig
+from memdec_core.models.models_config import VocabularyConfig
 from memdec_core.plots.drift_plot import drift_png
 from memdec_core.scoring.perplexity import perplexity, split_log_probs
 from memdec_core.scoring.scoring_config import ScoringConfig
+from memdec_core.text.text_config import TokensConfig
 from memdec_core.text.token_drift import Counts, changed_tokens, count_tokens, unigram_kl
 from memdec_core.text.tokenization import encode_documents
 from memdec_core.text.tokenizer_loading import load_tokenizer
 from memdec_core.text.tokenizer_match import real_vocab_size
-from memdec_core.text.tokens_config import TokensConfig
 from memdec_core.windows.windows import WindowConfig, make_windows
 from storage.formats.token_shards import TokenReader
 from storage.objects.manifest import Manifest

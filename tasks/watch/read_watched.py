@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from prefect import task
 
-from memdec_core.text.corpus_config import CorpusConfig
+from memdec_core.text.text_config import CorpusConfig
 from storage.documents.document_readers import read_documents
 from storage.documents.document_records import Document, Fields, Reject
 from storage.documents.source_digests import source_digest

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from memdec_core.text.corpus_config import CorpusConfig
+from memdec_core.text.text_config import CorpusConfig
 from storage.looks.look_record import CorpusLook
 from tasks.inputs.built_corpus import BuiltCorpus
 from tasks.watch.watched_listing import Listing

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from memdec_core.text.corpus_config import CorpusConfig
+from memdec_core.text.text_config import CorpusConfig
 from storage.documents.document_sources import Source
 from storage.documents.source_stamps import source_stamp
 from tasks.identity.corpus_identity import READING_ORDER, corpus_sources, source_errors

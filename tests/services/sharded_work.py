@@ -7,9 +7,8 @@ from pydantic import JsonValue
 
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
-from tasks.jobs.shard_run import ShardRun
 from tasks.jobs.stage_job import StageJob
-from tasks.jobs.stage_work import StageWork
+from tasks.jobs.stage_work import ShardRun, StageWork
 from tests.support.jobs import make_job
 
 TOKENS = ArtifactRef(stage="tokens", fingerprint="ab" * 16)

@@ -1,6 +1,6 @@
 """The history of a finished pipeline: an evaluation of a base with a memory."""
 
-from storage.formats.result_tables import write_results
+from storage.formats.row_tables import write_results
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from storage.store.run_history import record_run

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from storage.formats.checkpoint_files import CheckpointFiles
 from storage.formats.token_shards import write_token_shard
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 
 Train = Callable[[ShardRun], dict[str, JsonValue]]
 MakeRun = Callable[[str, str], ShardRun]

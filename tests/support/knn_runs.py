@@ -12,8 +12,8 @@ from storage.formats.embedding_zarr import EmbeddingBlock, write_embeddings
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
 from tasks.jobs.stage_job import StageJob
+from tasks.jobs.stage_work import ShardRun
 from tests.oracles.knn_oracle import clustered_keys
 from tests.support.artifacts import Fill, publish
 from tests.support.jobs import make_job

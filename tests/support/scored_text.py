@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import JsonValue
 from transformers import PreTrainedModel
 
-from storage.formats.score_parquet import write_scores
+from storage.formats.position_columns import write_scores
 from storage.formats.token_shards import write_token_shard
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store

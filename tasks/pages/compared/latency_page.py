@@ -35,7 +35,7 @@ def latency_sections(tables: Mapping[str, Sequence[LatencyRow]]) -> list[list[st
     """Sections of Markdown, as lists of lines.
 
     Args:
-        tables: Rows of `storage.formats.latency_parquet` by name of the base.
+        tables: Rows of `storage.formats.row_tables` by name of the base.
 
     Returns:
         A heading with a note, and a section per base; none where nothing was measured.

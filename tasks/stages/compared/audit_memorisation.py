@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from memdec_core.decoding.audit_config import AuditConfig
+from memdec_core.decoding.decoding_config import AuditConfig
 from memdec_core.decoding.memorisation import draw_spans, verbatim_rows, verbatim_runs
 from memdec_core.errors import UserError
 from memdec_core.models.language_model import LanguageModel, TransformerLM
@@ -16,15 +16,13 @@ from memdec_core.models.mixture import MixtureLM
 from memdec_core.scoring.result_row import ResultRow
 from memdec_core.scoring.scoring_config import ScoringConfig
 from memdec_core.text.tokenizer_loading import load_tokenizer
-from storage.formats.example_parquet import write_examples
-from storage.formats.result_tables import write_results
+from storage.formats.row_tables import write_examples, write_results
 from storage.formats.token_shards import TokenReader
 from tasks.inputs.base_names import name_bases
 from tasks.inputs.stream_text import StreamText
 from tasks.inputs.tuned_alpha import tuned_alpha
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
-from tasks.jobs.stage_work import StageWork
+from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.stages.score_model import batch_tokens, open_model
 
 AUDITED = "train"

@@ -9,8 +9,8 @@ from pydantic import JsonValue
 from memdec_core.errors import UserError
 from memdec_core.scoring.alpha_search import AlphaCurve
 from memdec_core.scoring.bootstrap import Bootstrap
-from memdec_core.scoring.evaluation_config import EvaluationConfig
 from memdec_core.scoring.result_row import ResultRow
+from memdec_core.scoring.scoring_config import EvaluationConfig
 from memdec_core.scoring.system_comparison import (
     AlphaGrid,
     Bootstraps,
@@ -26,8 +26,7 @@ from tasks.comparison.comparison_files import write_comparison
 from tasks.comparison.target_rows import fidelity_of, reliability_of, target_rows
 from tasks.inputs.evaluated_splits import ELSEWHERE_SPLIT, bootstrap_of, open_splits
 from tasks.inputs.scored_systems import all_scores, only_scores, scored_bases
-from tasks.jobs.shard_run import ShardRun
-from tasks.jobs.stage_work import StageWork
+from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.pages.compared.comparison_tables import perplexities, reported_split
 from tasks.stages.compared.score_knn_lm import KnnKnobs
 

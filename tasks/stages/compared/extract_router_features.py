@@ -9,10 +9,9 @@ from pydantic import JsonValue
 
 from memdec_core.router.router_features import FEATURES, split_router_features
 from memdec_core.scoring.scoring_config import ScoringConfig
-from storage.formats.feature_parquet import write_features
+from storage.formats.position_columns import write_features
 from tasks.inputs.evaluated_splits import open_splits
-from tasks.jobs.shard_run import ShardRun
-from tasks.jobs.stage_work import StageWork
+from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.stages.score_model import batch_tokens, by_split, list_splits, open_model
 
 

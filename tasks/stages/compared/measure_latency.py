@@ -7,19 +7,18 @@ import numpy as np
 import torch
 from pydantic import JsonValue
 
+from memdec_core.decoding.decoding_config import LatencyConfig
 from memdec_core.decoding.flops import joint_flops_ratio
 from memdec_core.decoding.latency import BASE, Timing, measure
-from memdec_core.decoding.latency_config import LatencyConfig
 from memdec_core.errors import UserError
 from memdec_core.models.language_model import TransformerLM
 from memdec_core.plots.latency_plot import RatioPoint, latency_png
 from memdec_core.scoring.scoring_config import ScoringConfig
-from storage.formats.latency_parquet import write_latency
+from storage.formats.row_tables import write_latency
 from storage.formats.token_shards import TokenReader
 from tasks.comparison.timed_systems import TimedSystem, open_systems
 from tasks.inputs.base_names import name_bases
-from tasks.jobs.shard_run import ShardRun
-from tasks.jobs.stage_work import StageWork
+from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.stages.score_model import open_model
 
 PROMPT_SPLITS = ("test", "valid")

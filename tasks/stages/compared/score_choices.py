@@ -22,8 +22,7 @@ from tasks.inputs.downstream_inputs import (
     read_inputs,
 )
 from tasks.inputs.downstream_scores import settings_of
-from tasks.jobs.shard_run import ShardRun
-from tasks.jobs.stage_work import StageWork
+from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.stages.score_model import batch_tokens, by_split, open_model
 
 

@@ -9,16 +9,15 @@ import numpy as np
 from pydantic import JsonValue
 
 from memdec_core.downstream.knn_choices import ChoiceSearch, knn_choice_log_probs
-from memdec_core.models.embeddings_config import EmbeddingsConfig
 from memdec_core.models.key_model import KeyModel
 from memdec_core.models.model_loading import context_length, load_model, resolve_device
+from memdec_core.models.models_config import EmbeddingsConfig
 from memdec_core.text.tokenizer_loading import load_tokenizer
 from storage.formats.choice_parquet import write_choices
 from storage.formats.embedding_zarr import EmbeddingReader
 from tasks.inputs.downstream_inputs import choice_table, input_figures, list_tasks, read_inputs
 from tasks.inputs.open_datastore import open_datastore
-from tasks.jobs.shard_run import ShardRun
-from tasks.jobs.stage_work import StageWork
+from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.stages.compared.score_knn_lm import MEMORY_SHARE, KnnKnobs
 from tasks.stages.score_model import by_split
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, JsonValue
 
-from memdec_core.models.embeddings_config import EmbeddingsConfig
 from memdec_core.models.key_model import KeyModel
 from memdec_core.models.model_loading import load_model, resolve_device
+from memdec_core.models.models_config import EmbeddingsConfig
 from memdec_core.scoring.knn_scores import label_log_probs
 from memdec_core.search.embedding import embed_windows
 from memdec_core.search.excluded_rows import excluded_nothing
@@ -25,8 +25,7 @@ from storage.formats.embedding_zarr import EmbeddingReader
 from tasks.inputs.cut_vocabulary import vocabulary_of
 from tasks.inputs.evaluated_splits import open_splits
 from tasks.inputs.open_datastore import open_datastore
-from tasks.jobs.shard_run import ShardRun
-from tasks.jobs.stage_work import StageWork
+from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.stages.score_model import by_split, list_splits, write_split_scores
 
 MEMORY_SHARE = 1 / 3

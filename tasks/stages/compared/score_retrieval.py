@@ -13,8 +13,7 @@ from memdec_core.systems.retrieval_lm import RetrievalLM
 from storage.formats.token_shards import TokenReader
 from tasks.inputs.cut_vocabulary import check_split
 from tasks.inputs.evaluated_splits import open_splits
-from tasks.jobs.shard_run import ShardRun
-from tasks.jobs.stage_work import StageWork
+from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.stages.score_model import (
     batch_tokens,
     by_split,

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from memdec_core.decoding.continuation_config import ContinuationConfig
+from memdec_core.decoding.decoding_config import ContinuationConfig
 from memdec_core.joint.conversation import Conversation
 from memdec_core.text.tokenizer_loading import load_tokenizer
 from tasks.use.open_joint import open_joint

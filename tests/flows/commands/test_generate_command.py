@@ -7,7 +7,7 @@ import pytest
 
 from flows.config.config_file import load_config
 from flows.planning.plan import plan_pipeline
-from memdec_core.decoding.continuation_config import ContinuationConfig
+from memdec_core.decoding.decoding_config import ContinuationConfig
 from storage.store.artifact_store import Store
 from tasks.use.side_by_side import side_by_side, tuned_alpha
 from tests.services.command_line import ENTRY, ROOT, memdec

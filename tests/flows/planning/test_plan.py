@@ -8,7 +8,7 @@ from flows.planning.comparison_plan import plan_comparison
 from flows.planning.plan import Plan, plan_pipeline
 from memdec_core.errors import UserError
 from storage.models.model_folder import ModelFolderError
-from tasks.identity.shared_vocabulary import SharedVocabulary
+from tasks.identity.tokenizer_sharing import SharedVocabulary
 from tests.support.tiny_models import tiny_model_folder, tiny_tokenizer
 from tests.support.tokenizer_family import longer_tokenizer
 

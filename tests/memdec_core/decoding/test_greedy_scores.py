@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from memdec_core.decoding.greedy_scores import greedy_scores
+from memdec_core.decoding.continuation_scoring import greedy_scores
 from memdec_core.models.language_model import TransformerLM, token_log_probs
 from memdec_core.search.neighbour_search import Datastore
 from memdec_core.systems.knn_lm import KnnLM

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from memdec_core.decoding.decoding_config import LatencyConfig
 from memdec_core.decoding.latency import measure
-from memdec_core.decoding.latency_config import LatencyConfig
 from memdec_core.errors import UserError
 
 CONFIG = LatencyConfig(new_tokens=5, repeats=4)

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from memdec_core.decoding.audit_config import AuditConfig
 from memdec_core.decoding.decoders import (
     Decoder,
     MixtureDecoder,
     TransformerDecoder,
     generate,
 )
+from memdec_core.decoding.decoding_config import AuditConfig
 from memdec_core.decoding.memorisation import draw_spans, verbatim_rows, verbatim_runs
 from memdec_core.models.language_model import LanguageModel, TransformerLM
 from memdec_core.models.mixture import MixtureLM

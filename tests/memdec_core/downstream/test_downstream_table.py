@@ -14,8 +14,8 @@ from memdec_core.downstream.downstream_table import (
     mixed_downstream_rows,
     tune,
 )
-from memdec_core.scoring.evaluation_config import EvaluationConfig
 from memdec_core.scoring.result_row import ResultRow
+from memdec_core.scoring.scoring_config import EvaluationConfig
 from tests.oracles.downstream_oracle import (
     random_task,
     slow_accuracy,

@@ -7,8 +7,8 @@ import torch
 from pydantic import ValidationError
 from transformers import PreTrainedModel
 
-from memdec_core.decoding.continuation_config import ContinuationConfig
 from memdec_core.decoding.decoders import MixtureDecoder, TransformerDecoder, generate
+from memdec_core.decoding.decoding_config import ContinuationConfig
 from memdec_core.errors import UserError
 from memdec_core.joint import JointForCausalLM
 from memdec_core.joint.continuation import continue_text

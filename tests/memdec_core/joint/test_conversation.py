@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from memdec_core.decoding.continuation_config import ContinuationConfig
+from memdec_core.decoding.decoding_config import ContinuationConfig
 from memdec_core.errors import UserError
 from memdec_core.joint import JointForCausalLM
 from memdec_core.joint.conversation import Conversation

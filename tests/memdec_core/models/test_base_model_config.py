@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from memdec_core.models.base_model_config import BaseModelConfig
+from memdec_core.models.models_config import BaseModelConfig
 
 CORPUS = {"documents": ["docstrings:stdlib"]}
 REFUSED: list[tuple[dict[str, Any], str]] = [

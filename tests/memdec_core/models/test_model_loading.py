@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from memdec_core.errors import UserError
-from memdec_core.models.base_model_config import PretrainConfig
 from memdec_core.models.model_loading import describe_model, load_model, new_model, resolve_device
-from memdec_core.text.corpus_config import CorpusConfig
+from memdec_core.models.models_config import PretrainConfig
+from memdec_core.text.text_config import CorpusConfig
 from tests.support.tiny_models import tiny_model, tiny_model_folder
 
 CORPUS = CorpusConfig(documents=("docstrings:stdlib",))

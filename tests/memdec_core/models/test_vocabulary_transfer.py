@@ -11,7 +11,7 @@ from transformers import AddedToken, PhiConfig, PreTrainedModel, PreTrainedToken
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
 from memdec_core.models.model_loading import load_model
-from memdec_core.models.student_config import Embeddings
+from memdec_core.models.models_config import Embeddings
 from memdec_core.models.vocabulary_transfer import RowCounts, row_sources, transfer_vocabulary
 from tests.oracles.bpe_oracle import encode_by_hand
 from tests.support.tiny_models import tiny_model, tiny_sentencepiece_tokenizer, tiny_tokenizer

@@ -17,8 +17,8 @@ from transformers import (
 )
 
 from memdec_core.errors import UserError
-from memdec_core.models.embeddings_config import ComputeDtype
 from memdec_core.models.key_model import KeyModel
+from memdec_core.models.models_config import ComputeDtype
 from memdec_core.search.embedding import EmbeddedRows, embed_windows, fit_batch_size
 from memdec_core.windows.windows import WindowConfig, make_windows
 from tests.benchmarks.interleaved import Work, peak_memory_mb

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from memdec_core.search.excluded_rows import excluded_self
+from memdec_core.search.neighbour_search import search_in_threads
 from memdec_core.search.neighbours import Neighbours
-from memdec_core.search.search_threads import search_in_threads
 from memdec_core.search.tile_search import Queries, exact_neighbours_in_memory
 from tests.oracles.knn_oracle import clustered_keys
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdec_core.systems.retrieval_runs import make_runs
+from memdec_core.systems.retrieval_lm import make_runs
 
 
 @given(

@@ -16,8 +16,8 @@ from transformers import PreTrainedTokenizerFast
 
 from memdec_core.errors import UserError
 from memdec_core.text import tokenization
+from memdec_core.text.text_config import TokensConfig
 from memdec_core.text.tokenization import EncodedDocuments, encode_documents, token_dtype
-from memdec_core.text.tokens_config import TokensConfig
 from tests.support.tiny_models import TEXTS, tiny_tokenizer
 
 TINY = tiny_tokenizer()

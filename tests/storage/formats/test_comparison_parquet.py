@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from storage.formats.comparison_parquet import (
+from storage.formats.row_tables import (
     read_mixture_curves,
     read_reliability,
+    read_results,
     write_joint_results,
     write_mixture_curves,
     write_reliability,
 )
-from storage.formats.result_tables import read_results
 from storage.store.artifact_store import Store
 from tests.support.artifacts import publish
 from tests.support.comparison_rows import row

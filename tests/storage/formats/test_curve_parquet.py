@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from storage.formats.curve_parquet import read_curves, write_curves
+from storage.formats.row_tables import read_curves, write_curves
 
 POINTS = [
     {"step": 0, "epoch": 0.0, "split": "valid", "loss": 5.1, "kl": None, "ce": 5.1},

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from storage.formats.latency_parquet import read_latency, write_latency
+from storage.formats.row_tables import read_latency, write_latency
 from storage.store.artifact_store import Store
 from tests.support.artifacts import publish
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from storage.formats.result_tables import (
+from storage.formats.row_tables import (
     read_alpha_curve,
     read_results,
     write_alpha_curve,

@@ -4,8 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from storage.formats.feature_parquet import read_features, write_features
-from storage.formats.routed_parquet import read_routed, write_routed
+from storage.formats.position_columns import (
+    read_features,
+    read_routed,
+    write_features,
+    write_routed,
+)
 from storage.formats.router_files import read_router, write_router
 from storage.store.artifact_store import Store
 from storage.store.shard_files import ShardReader

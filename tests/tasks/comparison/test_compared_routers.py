@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 from memdec_core.router.router_features import FEATURES
 from memdec_core.scoring.bootstrap import Bootstrap
 from memdec_core.scoring.result_row import ResultRow
-from storage.formats.feature_parquet import write_features
-from storage.formats.routed_parquet import write_routed
+from storage.formats.position_columns import write_features, write_routed, write_scores
 from storage.formats.router_files import write_router
-from storage.formats.score_parquet import write_scores
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.comparison.compared_routers import routed_rows
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tests.oracles import router_oracle
 from tests.oracles.perplexity_oracle import bootstrap_means
 from tests.support.artifacts import Fill, publish

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.formats.result_tables import write_results
+from storage.formats.row_tables import write_results
 from storage.formats.target_parquet import GROUP_ROWS, TargetBlock, write_targets
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.comparison.target_rows import fidelity_of, reliability_of, target_rows
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tests.support.artifacts import publish
 from tests.support.comparison_rows import row
 from tests.support.jobs import make_job

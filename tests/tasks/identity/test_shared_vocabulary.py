@@ -7,14 +7,18 @@ from pathlib import Path
 import pytest
 
 from memdec_core.errors import UserError
-from memdec_core.models.base_model_config import BaseModelConfig
+from memdec_core.models.models_config import BaseModelConfig
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.identity.base_model_identity import base_model_identity
-from tasks.identity.model_tokenizers import compare_named, read_tokenizer
-from tasks.identity.shared_vocabulary import SharedVocabulary, plan_vocabulary
+from tasks.identity.tokenizer_sharing import (
+    SharedVocabulary,
+    compare_named,
+    plan_vocabulary,
+    read_tokenizer,
+)
 from tasks.jobs.stage_job import StageJob
-from tasks.running.check_tokenizers import compare_models
+from tasks.running.preflight import compare_models
 from tests.support.artifacts import publish
 from tests.support.jobs import make_job
 from tests.support.tiny_models import tiny_model_folder, tiny_tokenizer
@@ -94,7 +98,7 @@ def test_incompatible_or_unknown_models_are_left_to_the_check(models: Path) -> N
 
 def test_planning_with_one_tokenizer_does_not_wait_for_pytorch(models: Path) -> None:
     code = (
-        "import sys; from tasks.identity.shared_vocabulary import plan_vocabulary; "
+        "import sys; from tasks.identity.tokenizer_sharing import plan_vocabulary; "
         "from tasks.jobs.stage_job import StageJob; "
         "jobs = [StageJob.model_validate_json(line) for line in sys.stdin]; "
         "assert plan_vocabulary(jobs) is None; sys.exit('torch' in sys.modules)"

@@ -12,14 +12,14 @@ from memdec_core.downstream.downstream_config import DownstreamConfig
 from memdec_core.errors import UserError
 from memdec_core.models.language_model import TransformerLM
 from memdec_core.models.mixture import MixtureLM
-from storage.formats.score_parquet import read_scores
+from storage.formats.position_columns import read_scores
 from storage.formats.token_shards import write_token_shard
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from storage.store.run_history import record_run
 from tasks.identity.downstream_identity import downstream_identity
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.stages import score_model
 from tasks.stages.compared import score_choices, score_retrieval
 from tasks.use.opened_pair import check_ids, open_pair

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from transformers import PreTrainedTokenizerFast
 
+from memdec_core.text.text_config import TokensConfig
 from memdec_core.text.tokenization import encode_documents
-from memdec_core.text.tokens_config import TokensConfig
 from storage.formats.document_names import read_document_ids
 from storage.formats.token_shards import write_token_shard
 from storage.objects.store_errors import DamagedArtifact

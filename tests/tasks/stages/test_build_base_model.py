@@ -9,15 +9,15 @@ import torch
 from pydantic import JsonValue
 
 from memdec_core.errors import UserError
-from memdec_core.models.base_model_config import BaseModelConfig
 from memdec_core.models.model_loading import load_model
+from memdec_core.models.models_config import BaseModelConfig
 from memdec_core.text.tokenizer_loading import load_tokenizer
 from storage.models.model_folder import ModelFolderError
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.identity.base_model_identity import base_model_identity
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.stages.build_base_model import copy_base_model
 from tests.support.jobs import make_job
 from tests.support.tiny_models import CHAT_TEMPLATE, tiny_model_folder, tiny_tokenizer

@@ -8,12 +8,12 @@ import pytest
 from pydantic import JsonValue
 
 from memdec_core.errors import UserError
-from memdec_core.text.corpus_config import CorpusConfig
+from memdec_core.text.text_config import CorpusConfig
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.identity.corpus_identity import corpus_identity
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.stages.build_corpus import build_corpus_shard
 from tests.oracles.documents_oracle import json_lines, numbered
 from tests.support.jobs import make_job

@@ -15,8 +15,8 @@ from storage.formats.token_shards import write_token_shard
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
 from tasks.jobs.stage_job import StageJob
+from tasks.jobs.stage_work import ShardRun
 from tasks.stages.build_embeddings import embed_shard, list_shards, summarise
 from tests.oracles.embeddings_oracle import slow_rows
 from tests.support.artifacts import publish

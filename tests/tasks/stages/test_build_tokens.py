@@ -14,8 +14,8 @@ from storage.formats.token_shards import TokenReader
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
 from tasks.jobs.stage_job import StageJob
+from tasks.jobs.stage_work import ShardRun
 from tasks.stages.build_tokens import list_shards, summarise, tokenize_shard
 from tests.support.artifacts import publish
 from tests.support.jobs import make_job

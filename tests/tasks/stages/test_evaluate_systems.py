@@ -8,12 +8,12 @@ import torch
 from pydantic import JsonValue
 
 from memdec_core.windows.windows import WindowConfig, make_windows
-from storage.formats.result_tables import read_alpha_curve, read_results
+from storage.formats.row_tables import read_alpha_curve, read_results
 from storage.formats.target_parquet import TargetBlock, write_targets
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.stages.evaluate_systems import evaluate_shard
 from tests.oracles.perplexity_oracle import dense_divergences, mixture_log_prob
 from tests.support.artifacts import publish

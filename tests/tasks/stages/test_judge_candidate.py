@@ -7,13 +7,12 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from storage.formats.gate_parquet import read_checks
-from storage.formats.result_tables import write_results
-from storage.formats.score_parquet import write_scores
+from storage.formats.position_columns import write_scores
+from storage.formats.row_tables import read_checks, write_results
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.stages.judge_candidate import judge_shard
 from tests.support.artifacts import Fill, publish
 from tests.support.jobs import make_job

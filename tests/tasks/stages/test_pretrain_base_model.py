@@ -10,11 +10,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from memdec_core.errors import UserError
 from storage.documents.document_records import Document
 from storage.formats.corpus_parquet import CorpusWriter
-from storage.formats.curve_parquet import read_curves
+from storage.formats.row_tables import read_curves
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.stages.pretrain_base_model import pretrain_shard
 from tests.support.artifacts import publish
 from tests.support.jobs import make_job

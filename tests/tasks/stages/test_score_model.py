@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from memdec_core.errors import UserError
-from storage.formats.score_parquet import read_scores
+from storage.formats.position_columns import read_scores
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.stages.score_model import list_splits, score_shard
 from tests.support.artifacts import publish
 from tests.support.jobs import make_job

@@ -12,12 +12,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from memdec_core.errors import UserError
 from memdec_core.windows.epoch_order import POOL_GROUPS
-from storage.formats.curve_parquet import read_curves
+from storage.formats.row_tables import read_curves
 from storage.formats.target_parquet import CACHED_GROUPS, TargetBlock, write_targets
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.stages.train_memory import train_memory_shard
 from tests.support.artifacts import publish
 from tests.support.interrupted_training import check_resumed_equals_whole, fill_tokens

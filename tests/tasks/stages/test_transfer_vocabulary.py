@@ -16,7 +16,7 @@ from storage.formats.target_parquet import TargetBlock, write_targets
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.stages.train_memory import train_memory_shard
 from tasks.stages.transfer_vocabulary import transfer_shard
 from tests.support.artifacts import publish

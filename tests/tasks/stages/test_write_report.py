@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from storage.formats.result_tables import write_results
+from storage.formats.row_tables import write_results
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import ManifestDraft
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.pages.report_page import headline
 from tasks.stages.write_report import report_shard
 from tests.support.jobs import make_job

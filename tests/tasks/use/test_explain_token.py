@@ -11,8 +11,8 @@ import torch
 from transformers import PreTrainedModel
 
 from memdec_core.errors import UserError
+from memdec_core.text.text_config import TokensConfig
 from memdec_core.text.tokenization import encode_documents
-from memdec_core.text.tokens_config import TokensConfig
 from storage.formats.token_shards import write_token_shard
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import ManifestDraft

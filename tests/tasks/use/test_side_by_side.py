@@ -2,8 +2,8 @@
 
 import pytest
 
-from memdec_core.decoding.continuation_config import ContinuationConfig
 from memdec_core.decoding.decoders import MixtureDecoder, TransformerDecoder, generate
+from memdec_core.decoding.decoding_config import ContinuationConfig
 from memdec_core.errors import UserError
 from memdec_core.models.language_model import TransformerLM
 from storage.objects.store_errors import MissingArtifact

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memdec_core.text.corpus_config import CorpusConfig
+from memdec_core.text.text_config import CorpusConfig
 from storage.looks.corpus_looks import write_seen
 from storage.looks.look_record import CorpusLook
 from storage.store.artifact_store import Store

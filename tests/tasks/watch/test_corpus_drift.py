@@ -6,7 +6,7 @@ import pytest
 from memdec_core.text.tokenizer_loading import load_tokenizer
 from storage.documents.duplicate_index import text_digest
 from storage.formats.corpus_parquet import CorpusReader
-from storage.formats.score_parquet import read_scores
+from storage.formats.position_columns import read_scores
 from storage.formats.token_shards import TokenReader
 from storage.store.artifact_store import Store
 from tasks.inputs.built_corpus import BuiltCorpus, newest_built_corpus

@@ -8,7 +8,7 @@ from pathlib import Path
 import datasets
 import pytest
 
-from memdec_core.text.corpus_config import CorpusConfig
+from memdec_core.text.text_config import CorpusConfig
 from storage.documents.document_sources import Source
 from storage.looks.corpus_looks import write_seen
 from storage.looks.document_table import distinct_documents, parse_table

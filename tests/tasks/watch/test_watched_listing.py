@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from memdec_core.errors import UserError
-from memdec_core.text.corpus_config import CorpusConfig
+from memdec_core.text.text_config import CorpusConfig
 from tasks.identity.corpus_identity import corpus_sources
 from tasks.watch.watched_listing import QuietWait, list_corpus
 

@@ -11,11 +11,11 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from memdec_core.errors import UserError
-from storage.formats.curve_parquet import read_curves
+from storage.formats.row_tables import read_curves
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.stages.compared.adapt_base_model import adapt_base_model_shard
 from tests.support.artifacts import publish
 from tests.support.interrupted_training import check_resumed_equals_whole, fill_tokens

@@ -16,14 +16,13 @@ from memdec_core.decoding.decoders import (
 )
 from memdec_core.errors import UserError
 from memdec_core.models.language_model import TransformerLM
-from storage.formats.example_parquet import read_examples
-from storage.formats.result_tables import read_results
-from storage.formats.score_parquet import write_scores
+from storage.formats.position_columns import write_scores
+from storage.formats.row_tables import read_examples, read_results
 from storage.formats.token_shards import write_token_shard
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.stages.compared.audit_memorisation import audit_shard
 from tests.support.artifacts import Fill, publish
 from tests.support.jobs import make_job

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from memdec_core.errors import UserError
-from storage.formats.comparison_parquet import read_mixture_curves
-from storage.formats.result_tables import read_results
-from storage.formats.score_parquet import write_scores
+from storage.formats.position_columns import write_scores
+from storage.formats.row_tables import read_mixture_curves, read_results
 from storage.formats.token_shards import write_token_shard
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.stages.compared.compare_scores import compare_shard
 from tests.oracles.perplexity_oracle import bootstrap_means
 from tests.support.artifacts import Fill, publish

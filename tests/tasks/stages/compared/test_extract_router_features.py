@@ -6,11 +6,11 @@ import torch
 from transformers import PreTrainedModel
 
 from memdec_core.router.router_features import FEATURES
-from storage.formats.feature_parquet import read_features
+from storage.formats.position_columns import read_features
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.stages.compared.extract_router_features import extract_shard
 from tests.oracles import router_oracle
 from tests.support.jobs import make_job

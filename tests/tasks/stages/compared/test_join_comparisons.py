@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 from pydantic import JsonValue
 
-from storage.formats.latency_parquet import write_latency
-from storage.formats.result_tables import read_results, write_results
+from storage.formats.row_tables import read_results, write_latency, write_results
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.pages.compared.domains_summary import domains_summary
 from tasks.stages.compared.join_comparisons import join_shard
 from tests.support.artifacts import publish

@@ -20,14 +20,14 @@ from memdec_core.systems.passage_retrieval import PassageIndex, cut_passages
 from memdec_core.systems.retrieval_config import RetrievalConfig
 from memdec_core.systems.retrieval_lm import RetrievalLM
 from storage.formats.embedding_zarr import EmbeddingReader
-from storage.formats.latency_parquet import read_latency
+from storage.formats.row_tables import read_latency
 from storage.formats.token_shards import TokenReader
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.comparison.timed_systems import TAU, WEIGHT, TimedSystem, open_systems
 from tasks.inputs.open_datastore import open_datastore
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.stages.build_embeddings import embed_shard, list_shards
 from tasks.stages.build_index import index_shard
 from tasks.stages.compared.measure_latency import measure_shard

@@ -11,8 +11,8 @@ from pydantic import JsonValue
 from memdec_core.downstream.downstream_config import DownstreamConfig
 from memdec_core.downstream.downstream_table import mixed_downstream_rows
 from memdec_core.errors import UserError
-from memdec_core.scoring.evaluation_config import EvaluationConfig
 from memdec_core.scoring.result_row import ResultRow
+from memdec_core.scoring.scoring_config import EvaluationConfig
 from storage.formats.choice_parquet import ChoiceTable, read_choices
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
@@ -20,7 +20,7 @@ from tasks.identity.downstream_identity import downstream_identity
 from tasks.inputs.downstream_inputs import list_tasks
 from tasks.inputs.downstream_scores import scored_tasks
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.stages.build_embeddings import embed_shard, list_shards
 from tasks.stages.build_index import index_shard
 from tasks.stages.compared.score_choices import score_shard

@@ -8,11 +8,11 @@ import pytest
 from pydantic import JsonValue
 
 from memdec_core.search import neighbour_search
-from storage.formats.score_parquet import read_scores
+from storage.formats.position_columns import read_scores
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.stages.build_embeddings import embed_shard, list_shards
 from tasks.stages.build_index import index_shard
 from tasks.stages.compared.score_knn_lm import score_shard

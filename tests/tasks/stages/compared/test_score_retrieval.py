@@ -6,11 +6,11 @@ from pydantic import JsonValue
 
 from memdec_core.errors import UserError
 from memdec_core.systems.retrieval_config import RetrievalConfig
-from storage.formats.score_parquet import read_scores
+from storage.formats.position_columns import read_scores
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.stages.compared.score_retrieval import score_shard
 from tests.oracles.retrieval_oracle import retrieval_log_prob
 from tests.oracles.windows_oracle import sliding_windows

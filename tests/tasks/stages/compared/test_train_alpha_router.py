@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 
 from memdec_core.errors import UserError
 from memdec_core.router.router_features import FEATURES
-from storage.formats.feature_parquet import write_features
-from storage.formats.routed_parquet import read_routed
+from storage.formats.position_columns import read_routed, write_features, write_scores
 from storage.formats.router_files import read_router, write_router
-from storage.formats.score_parquet import write_scores
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.inputs.open_router import open_router
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.shard_run import ShardRun
+from tasks.jobs.stage_work import ShardRun
 from tasks.stages.compared.train_alpha_router import train_shard
 from tests.oracles import router_oracle
 from tests.support.artifacts import Fill, publish

@@ -1,10 +1,10 @@
-"""Which model is the base of a pipeline: a pretrained one, or one to pretrain."""
+"""Configuration of the models: the base, the student, their vocabulary, the keys."""
 
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from memdec_core.text.corpus_config import CorpusConfig
+from memdec_core.text.text_config import CorpusConfig
 from memdec_core.training.training_config import Precision
 
 
@@ -93,3 +93,56 @@ class BaseModelConfig(BaseModel):
         if self.revision is not None and self.name is None:
             raise ValueError("`revision` belongs to a hub model; a pretrained one has none")
         return self
+
+
+Embeddings = Literal["random", "overlap"]
+
+
+class FromMemoryConfig(BaseModel):
+    """A trained memory whose body is kept; embeddings and head are made for the new tokenizer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(
+        min_length=1,
+        description="The trained memory: its folder in Hugging Face format (the last line of "
+        "`memdec artifacts show memory/…`), a copy of that, or a hub id.",
+    )
+    revision: str | None = Field(
+        None,
+        min_length=1,
+        description="Branch, tag or commit of a hub model; its newest commit when unset.",
+    )
+    embeddings: Embeddings = Field(
+        "overlap",
+        description="First rows of embeddings and head. `overlap`: tokens that stand for the same "
+        "text in both vocabularies keep their row, others start from the mean of the rows that "
+        "their text has in the old one; `random`: all are drawn, as in the paper.",
+    )
+    seed: int = Field(0, ge=0, lt=2**31, description="Seeds the rows that are drawn.")
+
+
+class VocabularyConfig(BaseModel):
+    """The ids that all models of a run share; never set by hand."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int = Field(ge=1, description="Every id below it means the same to all models.")
+
+
+ComputeDtype = Literal["float32", "bfloat16", "float16"]
+
+
+class EmbeddingsConfig(BaseModel):
+    """How keys are computed and cut into shards."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    compute_dtype: ComputeDtype = Field(
+        "float32",
+        description="Precision of the forward pass; keys are stored in float16. `bfloat16` is up "
+        "to twice as fast, with keys off by about 0.6 %; `float16` needs a GPU.",
+    )
+    shard_positions: int = Field(
+        65_536, ge=1, description="Most positions of a shard, which holds whole windows."
+    )

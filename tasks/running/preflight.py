@@ -1,17 +1,40 @@
-"""Refuses models whose tokenizers are incompatible, before hours are spent on them."""
+"""Refuses what cannot work before hours are spent on it: too many neighbours, other tokenizers."""
 
 from collections.abc import Sequence
 
 from prefect import task
 
 from memdec_core.errors import UserError
-from memdec_core.models.base_model_config import BaseModelConfig
+from memdec_core.models.models_config import BaseModelConfig
+from memdec_core.targets.targets_config import TargetsConfig, check_k
+from memdec_core.windows.windows import WindowConfig
 from storage.store.artifact_store import Store
-from tasks.identity.shared_vocabulary import SharedVocabulary
+from tasks.identity.tokenizer_sharing import SharedVocabulary
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_job import StageJob
 from tasks.running.stage_run import TASK_OPTIONS
 from tasks.running.supervised_process import Report, supervise
+
+
+def check_neighbours(embeddings: StageJob, targets: StageJob, store: Store) -> None:
+    """Compares k with the rows that the datastore will have, which the tokens decide.
+
+    Args:
+        embeddings: Planned; its tokens are built.
+        targets: Planned.
+        store: Where the tokens are.
+
+    Raises:
+        UserError: `config.targets.k` exceeds the datastore.
+    """
+    windows = WindowConfig.model_validate(embeddings.config["windows"])
+    figures = store.require(embeddings.inputs["tokens"]).figures["train"]
+    assert isinstance(figures, dict)
+    positions, tokens = figures["positions"], figures["tokens"]
+    assert isinstance(positions, int)
+    assert isinstance(tokens, int)
+    config = TargetsConfig.model_validate(targets.config["targets"])
+    check_k(config.k, positions if windows.scope == "document" else tokens - 1)
 
 
 @task(task_run_name="Compare the tokenizers of all models", **TASK_OPTIONS)
@@ -43,7 +66,7 @@ def compare_models(
     from memdec_core.text.tokenizer_compatibility import compare_tokenizers
     from memdec_core.text.tokenizer_loading import load_tokenizer
     from memdec_core.text.tokenizer_match import real_vocab_size
-    from tasks.identity.model_tokenizers import cut_at
+    from tasks.identity.tokenizer_sharing import cut_at
 
     store = Store.open(store_url)
     tokenizers = {

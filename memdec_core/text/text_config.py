@@ -1,4 +1,6 @@
-"""Which documents make the corpus, and how they are divided into train, valid and test."""
+"""Configuration of the text: documents, their split, tokens, and how a corpus is watched."""
+
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -59,4 +61,31 @@ class CorpusConfig(BaseModel):
         None,
         min_length=2,
         description="Language of the documents, such as `en`, for the same card.",
+    )
+
+
+class TokensConfig(BaseModel):
+    """How documents become token ids."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    separator: Literal["eos", "none"] = Field(
+        "eos",
+        description="What ends every document in the token stream: the tokenizer's end-of-sequence "
+        "token, which the memory then learns to predict, or nothing.",
+    )
+
+
+class WatchConfig(BaseModel):
+    """When documents that change count as changed; it changes no artifact."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    quiet_seconds: float = Field(
+        60.0,
+        ge=0,
+        le=3600,
+        description="Seconds for which files have to stay as they are before they are read, so "
+        "that a burst of changes is one change and a half-written file is none. A look that has "
+        "waited ten times as long in vain leaves the matter to the next one.",
     )

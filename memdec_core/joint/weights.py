@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from memdec_core.errors import UserError
-from memdec_core.joint.config import JointConfig, check_weights
+from memdec_core.joint.config import JointConfig
+from memdec_core.models.mixture import check_weights
 from memdec_core.router.alpha_router import AlphaRouter, mix_with_router
 
 Routed = Literal["router"]
@@ -70,8 +71,7 @@ def resolve_weights(
             f"alpha has {len(weights)} values for {len(names)} memories ({', '.join(names)}): give "
             "one each, or a mapping of their names"
         )
-    if weights:
-        check_weights(weights)
+    check_weights(weights, len(names))
     return weights
 
 
@@ -97,7 +97,7 @@ def _of_each_sequence(alpha: Tensor, names: Sequence[str]) -> Tensor:
         )
     if not torch.compiler.is_compiling():
         low, high = float(alpha.min()), float(alpha.sum(dim=1).max())
-        check_weights((low,) if low < 0 else (high,))
+        check_weights((low if low < 0 else high,), n_memories=1)
     return alpha.float()
 
 

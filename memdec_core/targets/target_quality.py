@@ -88,9 +88,9 @@ def check_targets(quality: TargetQuality, config: TargetsConfig, shard: str) -> 
     """Refuses targets that are too far from exact p_kNN.
 
     Raises:
-        UserError: The total variation exceeds `max_total_variation`.
+        UserError: The total variation is NaN or exceeds `max_total_variation`.
     """
-    if quality.total_variation > config.max_total_variation:
+    if not quality.total_variation <= config.max_total_variation:  # NaN is refused, too
         raise UserError(
             f"config.targets.max_total_variation: the targets of {shard} differ from exact p_kNN "
             f"by {quality.total_variation:.4f} on average (allowed: {config.max_total_variation}); "

@@ -55,3 +55,5 @@ def test_targets_beyond_the_limit_are_refused_with_figures_and_remedy() -> None:
     check_targets(TargetQuality(0.1, 0.02, 0.0, 9), config, "train-00001")
     with pytest.raises(UserError, match=r"train-00001 .* 0\.0300 .*config\.index\.nprobe"):
         check_targets(TargetQuality(0.1, 0.03, 0.0, 9), config, "train-00001")
+    with pytest.raises(UserError, match="by nan on average"):
+        check_targets(TargetQuality(0.1, float("nan"), 0.0, 9), config, "train-00001")

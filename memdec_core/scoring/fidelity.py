@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from memdec_core.models.language_model import TransformerLM
-from memdec_core.scoring.perplexity import ReadTokens, pad_windows
-from memdec_core.windows.windows import END, FIRST, ROW
+from memdec_core.windows.window_batches import ReadTokens, n_scored, pad_windows
+from memdec_core.windows.windows import ROW
 
 SMALLEST_REST = 1e-30
 
@@ -114,7 +114,7 @@ def measure_fidelity(
 def sample_windows(windows_W4: NDArray[np.int64], rows: int, seed: int) -> NDArray[np.int64]:
     """Windows drawn at random until they score `rows` positions, in stream order; or all."""
     order_W = np.random.default_rng(seed).permutation(len(windows_W4))
-    scored_W = np.cumsum((windows_W4[:, END] - windows_W4[:, FIRST])[order_W])
+    scored_W = np.cumsum(n_scored(windows_W4)[order_W])
     enough = int(np.searchsorted(scored_W, rows)) + 1 if rows else 0
     chosen_W4: NDArray[np.int64] = windows_W4[np.sort(order_W[:enough])]
     return chosen_W4

@@ -15,11 +15,13 @@ from memdec_core.errors import UserError
 from memdec_core.training.losses import PositionTargets
 from memdec_core.training.training_config import TrainingConfig
 from memdec_core.windows.epoch_order import epoch_order, n_steps_of, step_bounds
-from memdec_core.windows.windows import END, FIRST, ROW, START
-
-Int64Array = npt.NDArray[np.int64]
-TokenArray = npt.NDArray[np.integer]
-ReadTokens = Callable[[int, int], TokenArray]
+from memdec_core.windows.window_batches import (
+    ReadTokens,
+    n_scored,
+    pad_rows,
+    predicting_states,
+)
+from memdec_core.windows.windows import END, ROW, START, Int64Array
 
 
 class TargetBlock(Protocol):
@@ -101,23 +103,15 @@ def assemble_batch(data: WindowData, windows_B4: Int64Array) -> TrainingBatch:
     Raises:
         UserError: Targets were made for other tokens, or for another vocabulary.
     """
-    start_B, first_B, end_B = windows_B4[:, START], windows_B4[:, FIRST], windows_B4[:, END]
     texts = [data.read_tokens(int(w[START]), int(w[END])) for w in windows_B4]
-    length_B = end_B - start_B - 1  # the last token is only predicted
-    width = int(length_B.max())
-    input_ids_BT = np.zeros((len(texts), width), np.int64)
-    input_ids_BT[np.arange(width) < length_B[:, None]] = np.concatenate([t[:-1] for t in texts])
-
-    count_B = end_B - first_B
-    before_B = np.cumsum(count_B) - count_B
-    first_state_B = np.arange(len(texts)) * width + (first_B - 1 - start_B)
-    state_N = np.repeat(first_state_B - before_B, count_B) + np.arange(count_B.sum())
-    label_N = np.concatenate([t[-n:] for t, n in zip(texts, count_B, strict=True)]).astype(np.int64)
+    input_ids_BT = pad_rows([text[:-1] for text in texts])  # the last token is only predicted
+    labels = [text[-count:] for text, count in zip(texts, n_scored(windows_B4), strict=True)]
+    label_N = np.concatenate(labels).astype(np.int64)
     targets = _read_targets(data, windows_B4, label_N) if data.read_targets else None
     _check_ids(label_N, data.vocab_size, "tokens")
     return TrainingBatch(
         torch.from_numpy(input_ids_BT),
-        torch.from_numpy(state_N),
+        torch.from_numpy(predicting_states(windows_B4, input_ids_BT.shape[1])),
         torch.from_numpy(label_N),
         targets,
     )
@@ -126,7 +120,7 @@ def assemble_batch(data: WindowData, windows_B4: Int64Array) -> TrainingBatch:
 def _read_targets(data: WindowData, windows_B4: Int64Array, label_N: Int64Array) -> PositionTargets:
     """The targets of all scored positions of the windows, one block after the other."""
     assert data.read_targets is not None
-    row_B, count_B = windows_B4[:, ROW], windows_B4[:, END] - windows_B4[:, FIRST]
+    row_B, count_B = windows_B4[:, ROW], n_scored(windows_B4)
     blocks = [
         data.read_targets(int(row), int(row + count))
         for row, count in zip(row_B, count_B, strict=True)
@@ -167,7 +161,7 @@ class EpochBatches:
         """Trains for `steps` optimiser steps, or for all of `config.epochs` when None."""
         self._data = data
         self._config = config
-        self._size_W = data.windows_W4[:, END] - data.windows_W4[:, FIRST]
+        self._size_W = n_scored(data.windows_W4)
         self.steps_per_epoch = n_steps_of(
             int(self._size_W.sum()), len(self._size_W), config.batch_tokens
         )

@@ -3,16 +3,16 @@
 Legend: W windows, B windows of a batch, T tokens, N positions of a batch, E sparse entries.
 """
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from memdec_core.errors import UserError
 from memdec_core.training.losses import PositionTargets
+from memdec_core.training.sparse_targets import ReadTargets, join_targets
 from memdec_core.training.training_config import TrainingConfig
 from memdec_core.windows.epoch_order import epoch_order, n_steps_of, step_bounds
 from memdec_core.windows.window_batches import (
@@ -22,29 +22,6 @@ from memdec_core.windows.window_batches import (
     predicting_states,
 )
 from memdec_core.windows.windows import END, ROW, START, Int64Array
-
-
-class TargetBlock(Protocol):
-    """Sparse targets of consecutive rows; see the attributes of `PositionTargets`."""
-
-    @property
-    def offsets_R1(self) -> Int64Array:
-        """Entries of row r are offsets[r] .. offsets[r + 1] - 1."""
-
-    @property
-    def token_ids_E(self) -> npt.NDArray[np.int32]:
-        """Token ids."""
-
-    @property
-    def probs_E(self) -> npt.NDArray[np.float32]:
-        """Probabilities."""
-
-    @property
-    def next_token_R(self) -> Int64Array:
-        """The token that follows each position."""
-
-
-ReadTargets = Callable[[int, int], TargetBlock]
 
 # Enough to choose between checkpoints: the loss of 65,536 tokens varies by about a hundredth.
 VALIDATION_TOKENS = 65_536
@@ -121,23 +98,23 @@ def _read_targets(data: WindowData, windows_B4: Int64Array, label_N: Int64Array)
     """The targets of all scored positions of the windows, one block after the other."""
     assert data.read_targets is not None
     row_B, count_B = windows_B4[:, ROW], n_scored(windows_B4)
-    blocks = [
-        data.read_targets(int(row), int(row + count))
-        for row, count in zip(row_B, count_B, strict=True)
-    ]
-    next_token_N = np.concatenate([block.next_token_R for block in blocks])
-    if not np.array_equal(next_token_N, label_N):
+    targets = join_targets(
+        [
+            data.read_targets(int(row), int(row + count))
+            for row, count in zip(row_B, count_B, strict=True)
+        ]
+    )
+    if not np.array_equal(targets.next_token_R, label_N):
         raise UserError(
             f"targets of rows {row_B.min()} and following belong to other tokens than the ones "
             "trained on: build targets and memory from the same tokens artifact and scope"
         )
-    counts_N = np.concatenate([np.diff(block.offsets_R1) for block in blocks])
-    offsets_N1 = np.concatenate([[0], np.cumsum(counts_N)])
-    token_ids_E = np.concatenate([block.token_ids_E for block in blocks]).astype(np.int64)
+    token_ids_E = targets.token_ids_E.astype(np.int64)
     _check_ids(token_ids_E, data.vocab_size, "targets")
-    probs_E = np.concatenate([block.probs_E for block in blocks])
     return PositionTargets(
-        torch.from_numpy(offsets_N1), torch.from_numpy(token_ids_E), torch.from_numpy(probs_E)
+        torch.from_numpy(targets.offsets_R1),
+        torch.from_numpy(token_ids_E),
+        torch.from_numpy(targets.probs_E),
     )
 
 

@@ -14,6 +14,7 @@ from memdec_core.scoring.system_comparison import (
     mixture_rows,
     perplexity_row,
 )
+from memdec_core.training.sparse_targets import SparseTargets
 from storage.formats.row_tables import write_alpha_curve, write_results
 from storage.formats.target_parquet import TargetReader
 from tasks.inputs.evaluated_splits import EvaluatedSplit, bootstrap_of, open_splits
@@ -63,7 +64,12 @@ def _fidelity(run: ShardRun, split: EvaluatedSplit, config: EvaluationConfig) ->
     targets = TargetReader(run.store.readers(run.job.inputs["targets"]), TUNING_SPLIT)
     assert targets.n_rows == split.windows_W4[-1] @ [0, -1, 1, 1], "one target per position"
     memory = open_model(run, "memory", config)
-    measures = measure_fidelity(memory, sample_W4, split.read_tokens, targets.read)
+    measures = measure_fidelity(
+        memory,
+        sample_W4,
+        split.read_tokens,
+        lambda start, stop: SparseTargets(*targets.read(start, stop)),
+    )
     return fidelity_rows(measures, bootstrap_of(sample_W4, split, config))
 
 

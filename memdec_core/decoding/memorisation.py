@@ -21,7 +21,7 @@ from memdec_core.models.language_model import LanguageModel
 from memdec_core.scoring.bootstrap import Bootstrap, mean_interval
 from memdec_core.scoring.result_row import ResultRow
 from memdec_core.scoring.system_comparison import interval_row
-from memdec_core.windows.window_batches import Progress, ReadTokens, fill_scores
+from memdec_core.windows.window_batches import OnProgress, ReadTokens, fill_scores
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
@@ -61,7 +61,7 @@ def verbatim_runs(
     config: AuditConfig,
     *,
     batch_tokens: int,
-    on_progress: Progress = lambda _fraction: None,
+    on_progress: OnProgress = lambda _fraction: None,
 ) -> NDArray[np.int64]:
     """Counts the continuation's tokens that greedy decoding reproduces before it first differs.
 

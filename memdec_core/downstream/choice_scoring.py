@@ -14,7 +14,7 @@ from torch import Tensor
 from memdec_core.downstream.choice_strings import ChoiceStrings, Prompts
 from memdec_core.models.language_model import LanguageModel, scored_log_probs
 from memdec_core.scoring.perplexity import split_log_probs
-from memdec_core.windows.window_batches import Progress, ReadTokens, fill_scores, windows_of_pairs
+from memdec_core.windows.window_batches import OnProgress, ReadTokens, fill_scores, windows_of_pairs
 
 ANY_TOKEN = np.zeros(1, np.int64)
 
@@ -25,7 +25,7 @@ def choice_log_probs(
     strings: ChoiceStrings,
     *,
     batch_tokens: int,
-    on_progress: Progress = lambda _fraction: None,
+    on_progress: OnProgress = lambda _fraction: None,
 ) -> NDArray[np.float64]:
     """Log-probabilities of the strings' tokens.
 
@@ -85,7 +85,7 @@ def _first_tokens(
     prompts: Prompts,
     wanted_S: NDArray[np.int64],
     batch_tokens: int,
-    on_progress: Progress,
+    on_progress: OnProgress,
 ) -> NDArray[np.float64]:
     """Log-probabilities of tokens right after each prompt, float64 (R, S)."""
     read_tokens, windows_R4 = followed_by(prompts, ANY_TOKEN, given=0)

@@ -17,7 +17,7 @@ from memdec_core.models.mixture import check_weights
 from memdec_core.router.alpha_router import AlphaRouter, mix_with_router
 
 Routed = Literal["router"]
-ROUTED: Routed = "router"
+BY_ROUTER: Routed = "router"
 """The weight is chosen anew for every token (`alpha_router`)."""
 
 Alpha = float | Sequence[float] | Mapping[str, float] | Tensor | Routed
@@ -35,12 +35,12 @@ def weights_of(config: JointConfig, alpha: Alpha | None) -> tuple[float, ...] | 
     """
     if not isinstance(alpha, str):
         return resolve_weights(alpha, config.memories or (), config.weights or ())
-    if alpha != ROUTED or config.router is None:
+    if alpha != BY_ROUTER or config.router is None:
         raise UserError(
             f"alpha is {alpha!r}, but this model has no router: give a number, or export the "
             "pipeline again after a `memdec compare` with comparison.router"
         )
-    return ROUTED
+    return BY_ROUTER
 
 
 def resolve_weights(

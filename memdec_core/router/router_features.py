@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from memdec_core.models.language_model import LanguageModel, scored_log_probs
-from memdec_core.windows.window_batches import Progress, ReadTokens, fill_scores, n_scored
+from memdec_core.windows.window_batches import OnProgress, ReadTokens, fill_scores, n_scored
 
 FEATURES = (
     "base_entropy",
@@ -70,7 +70,7 @@ def split_router_features(
     read_tokens: ReadTokens,
     *,
     batch_tokens: int,
-    on_progress: Progress = lambda _fraction: None,
+    on_progress: OnProgress = lambda _fraction: None,
 ) -> NDArray[np.float32]:
     """Features of every scored position of the windows, in one pass of both models.
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memdec_core.models.language_model import LanguageModel, token_log_probs
-from memdec_core.windows.window_batches import Progress, ReadTokens, fill_scores, n_scored
+from memdec_core.windows.window_batches import OnProgress, ReadTokens, fill_scores, n_scored
 
 
 def perplexity(log_probs_N: NDArray[np.float64]) -> float:
@@ -23,7 +23,7 @@ def split_log_probs(
     read_tokens: ReadTokens,
     *,
     batch_tokens: int,
-    on_progress: Progress = lambda _fraction: None,
+    on_progress: OnProgress = lambda _fraction: None,
 ) -> NDArray[np.float64]:
     """Log-probability of every scored position of the windows.
 

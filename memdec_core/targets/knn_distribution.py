@@ -48,7 +48,7 @@ def token_masses(
     return offsets_Q1, tokens_QK[used_QK], masses_QK[used_QK]
 
 
-def sparse_targets(
+def knn_targets(
     neighbours: Neighbours,
     next_token_N: NDArray[np.integer],
     label_Q: NDArray[np.integer],

@@ -19,7 +19,7 @@ TokenArray = npt.NDArray[np.integer]
 ReadTokens = Callable[[int, int], TokenArray]
 """Tokens start .. stop - 1 of a stream."""
 
-Progress = Callable[[float], None]
+OnProgress = Callable[[float], None]
 """Takes the finished fraction, 0 to 1."""
 
 BATCHES_PER_GROUP = 8
@@ -108,7 +108,7 @@ def fill_scores(
     score: Callable[[Tensor, Tensor], Tensor],
     *,
     batch_tokens: int,
-    on_progress: Progress = lambda _fraction: None,
+    on_progress: OnProgress = lambda _fraction: None,
 ) -> None:
     """Score windows in batches of like length, and put the scores in the order of the windows.
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from memdec_core.downstream.downstream import ByTask
+from memdec_core.downstream.downstream import ByDataset
 from memdec_core.downstream.downstream_table import (
     downstream_rows,
     knn_downstream_rows,
@@ -105,7 +105,7 @@ def _classified(run: ShardRun, number: str, name: str, config: EvaluationConfig)
     return rows
 
 
-def _choices(run: ShardRun, system: str) -> Sequence[ByTask]:
+def _choices(run: ShardRun, system: str) -> Sequence[ByDataset]:
     """A system's scores under each of its settings; none where it was not classified with."""
     ref = run.job.inputs.get(f"choices_{system}")
     return [] if ref is None else scored_tasks(run.store, ref)

@@ -10,7 +10,7 @@ from storage.formats.position_columns import read_scores
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.inputs.base_names import name_bases
-from tasks.inputs.evaluated_splits import SPLITS
+from tasks.inputs.evaluated_splits import EVALUATED_SPLITS
 from tasks.jobs.stage_work import ShardRun
 
 
@@ -31,7 +31,7 @@ def base_models(store: Store, inputs: Mapping[str, ArtifactRef]) -> dict[str, Ar
 def all_scores(run: ShardRun, role: str) -> dict[str, NDArray[np.float64]]:
     """The scores of a system under its settings, (G, N) by split."""
     readers = run.store.readers(run.job.inputs[role])
-    return {split: read_scores(readers[split]) for split in SPLITS if split in readers}
+    return {split: read_scores(readers[split]) for split in EVALUATED_SPLITS if split in readers}
 
 
 def only_scores(run: ShardRun, role: str) -> dict[str, NDArray[np.float64]]:

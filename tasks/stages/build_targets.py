@@ -16,7 +16,7 @@ from memdec_core.search.neighbour_index import sample_rows
 from memdec_core.search.neighbour_search import Datastore, queries_at_once, search_neighbours
 from memdec_core.search.neighbours import Neighbours, count_found
 from memdec_core.search.tile_search import Queries, exact_neighbours
-from memdec_core.targets.knn_distribution import sparse_targets
+from memdec_core.targets.knn_distribution import knn_targets
 from memdec_core.targets.target_quality import TargetQuality, check_targets, measure_targets
 from memdec_core.targets.targets_config import TargetsConfig, check_k
 from memdec_core.training.sparse_targets import SparseTargets, join_targets
@@ -122,7 +122,7 @@ class _ShardWork:
                 near = Neighbours(found.ids_QK[part], found.distances_QK[part])
                 stop = start + len(near.ids_QK)
                 labels = self._reader.next_tokens(self._start + start, self._start + stop)
-                rows = sparse_targets(near, self._values_N, labels, self.config)
+                rows = knn_targets(near, self._values_N, labels, self.config)
                 self.entries += len(rows.probs_E)
                 self.short_rows += int((count_found(near) < self.config.k).sum())
                 picked = sampled_S[(sampled_S >= start) & (sampled_S < stop)] - start

@@ -8,7 +8,6 @@ from memdec_core.scoring.fidelity import measure_fidelity, sample_windows
 from memdec_core.scoring.result_row import TUNING_SPLIT, ResultRow
 from memdec_core.scoring.scoring_config import EvaluationConfig
 from memdec_core.scoring.system_comparison import (
-    AlphaGrid,
     base_rows,
     fidelity_rows,
     mixture_rows,
@@ -47,11 +46,10 @@ def evaluate_shard(run: ShardRun) -> dict[str, JsonValue]:
         for name, bootstrap in bootstraps.items()
     ]
     rows += _fidelity(run, splits[TUNING_SPLIT], config)
-    grid = AlphaGrid(config.alphas, config.refine_alpha)
     curves: dict[str, AlphaCurve] = {}
     for number, name in scored_bases(run).items():
         base = only_scores(run, f"base_{number}")
-        mixed, curves[name] = mixture_rows("memory", name, base, memory, bootstraps, grid)
+        mixed, curves[name] = mixture_rows("memory", name, base, memory, bootstraps, config)
         rows += [*base_rows(name, base, bootstraps), *mixed]
     return _write(run, rows, curves)
 

@@ -11,7 +11,7 @@ COLUMNS = {
     "verbatim_tokens": "mean run",
     "verbatim_longest": "longest run",
 }
-SPLITS = ("train", "test")
+AUDITED_SPLITS = ("train", "test")
 NOTE = (
     "Each system is given the first tokens of spans of text and continues them greedily: the share "
     "of spans that it reproduces in full, and how many tokens it reproduces before it first "
@@ -30,7 +30,7 @@ def audit_sections(rows: Rows) -> list[list[str]]:
     if not audited:
         return []
     spans = {str(row["split"]): row["n"] for row in audited}
-    splits = [split for split in SPLITS if split in spans]
+    splits = [split for split in AUDITED_SPLITS if split in spans]
     counted = " and ".join(f"{spans[split]:,} {split}" for split in splits)
     note = f"{NOTE} There are {counted} spans."
     return [["## Text learnt by heart", "", note], [*_table(audited, splits)]]

@@ -5,17 +5,16 @@ from collections.abc import Iterator, Mapping
 from pydantic import JsonValue
 
 from memdec_core.downstream.downstream import METHODS, Method
-from memdec_core.downstream.downstream_prompts import TASK_PROMPTS
+from memdec_core.downstream.downstream_prompts import DATASET_PROMPTS
 from memdec_core.downstream.downstream_table import AVERAGE
-from tasks.pages.compared.comparison_tables import label_of, systems_of
+from tasks.pages.compared.comparison_tables import KNOBS, label_of, systems_of
 from tasks.pages.report_tables import Rows, bases_of, by_key, markdown_row, readable
 
 HEADINGS: dict[Method, str] = {"dcpmi": "DCPMI", "lm": "likelihood"}
-NAMES: dict[str, str] = {task: task.upper() for task in TASK_PROMPTS} | {
+NAMES: dict[str, str] = {task: task.upper() for task in DATASET_PROMPTS} | {
     "yahoo": "Yahoo",
     AVERAGE: "avg",
 }
-KNOBS = {"alpha": "α", "lambda": "λ", "tau": "τ"}
 NOTES: dict[Method, str] = {
     "dcpmi": "Accuracy in % and its confidence interval over resampled records, zero-shot, by "
     "log p(choice | prompt) - log p(choice | domain premise), averaged over a label's words. "
@@ -52,7 +51,7 @@ def _accuracies(table: Table, systems: list[str], base: str, method: Method) -> 
     metric = f"accuracy_{method}"
     columns: list[str] = [
         task
-        for task in (*TASK_PROMPTS, AVERAGE)
+        for task in (*DATASET_PROMPTS, AVERAGE)
         if any((system, base, task, metric) in table for system in systems)
     ]
     if not columns:
@@ -71,7 +70,7 @@ def _tuned(table: Table, systems: list[str], base: str) -> Iterator[str]:
     metrics = [f"{knob}_{method}" for knob in KNOBS for method in METHODS]
     columns: list[str] = [
         task
-        for task in TASK_PROMPTS
+        for task in DATASET_PROMPTS
         if any((system, base, task, name) in table for system in systems for name in metrics)
     ]
     if not columns:

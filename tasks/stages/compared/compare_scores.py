@@ -12,7 +12,6 @@ from memdec_core.scoring.bootstrap import Bootstrap
 from memdec_core.scoring.result_row import ResultRow
 from memdec_core.scoring.scoring_config import EvaluationConfig
 from memdec_core.scoring.system_comparison import (
-    AlphaGrid,
     Bootstraps,
     base_rows,
     knn_lm_rows,
@@ -109,13 +108,12 @@ def _systems(
 ) -> Iterator[_System]:
     """All systems on one base."""
     inputs = run.job.inputs
-    grid = AlphaGrid(config.alphas, config.refine_alpha)
     base = only_scores(run, f"base_{number}")
     yield _System("base", f"base_{number}", base_rows(name, base, bootstraps))
     if (role := f"knn_lm_{number}") in inputs:
         taus = KnnKnobs.model_validate(run.job.config["knn_lm"]).taus
         knn = all_scores(run, role)
-        rows, choice = knn_lm_rows(name, base, knn, bootstraps, taus, grid)
+        rows, choice = knn_lm_rows(name, base, knn, bootstraps, taus, config)
         yield _System("knn_lm", role, rows, taus.index(choice.tau), choice.weight)
     for system in ADAPTED:
         if (role := f"{system}_{number}") in inputs:
@@ -124,7 +122,7 @@ def _systems(
     for part in sorted(inputs):
         if part == "dapt_small" or re.fullmatch(r"memory(_.+)?", part):
             scores = only_scores(run, part)
-            rows, curve = mixture_rows(part, name, base, scores, bootstraps, grid)
+            rows, curve = mixture_rows(part, name, base, scores, bootstraps, config)
             yield _System(part, part, rows, weight=curve.alpha, curve=curve)
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from memdec_core.errors import UserError
 from memdec_core.search.neighbours import Neighbours
-from memdec_core.targets.knn_distribution import sparse_targets
+from memdec_core.targets.knn_distribution import knn_targets
 from memdec_core.targets.target_quality import TargetQuality, check_targets, measure_targets
 from memdec_core.targets.targets_config import TargetsConfig
 from memdec_core.training.sparse_targets import SparseTargets
@@ -25,7 +25,7 @@ def test_targets_of_the_exact_neighbours_are_exact_up_to_half_precision() -> Non
     distances = np.sort(rng.random((20, 64)) * 40, axis=1).astype(np.float32)
     exact = Neighbours(ids, distances)
     values = rng.integers(0, 40, 500).astype(np.uint32)
-    stored = sparse_targets(exact, values, np.zeros(20, np.int64), TargetsConfig())
+    stored = knn_targets(exact, values, np.zeros(20, np.int64), TargetsConfig())
     quality = measure_targets(stored, exact, values, 16.0)
     assert 0 <= quality.total_variation < 5e-4
     assert 0 <= quality.kl < 5e-4

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from memdec_core.plots.pictures import finish_figure, new_figure
+from memdec_core.plots.figures import finish_figure, new_figure
 
 SYSTEM_LABELS = {
     "base": "base",

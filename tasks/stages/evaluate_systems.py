@@ -2,7 +2,7 @@
 
 from pydantic import JsonValue
 
-from memdec_core.plots.pictures import alpha_curve_png
+from memdec_core.plots.build_plots import alpha_curve_png
 from memdec_core.scoring.alpha_search import AlphaCurve
 from memdec_core.scoring.fidelity import measure_fidelity, sample_windows
 from memdec_core.scoring.result_row import TUNING_SPLIT, ResultRow

@@ -2,7 +2,7 @@
 
 from pydantic import JsonValue
 
-from storage.formats.row_tables import read_results
+from storage.formats.row_tables import RESULTS
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 
@@ -19,4 +19,4 @@ def evaluation_rows(store: Store, ref: ArtifactRef) -> list[dict[str, JsonValue]
     """
     if store.manifest(ref) is None:
         return []
-    return read_results(store.readers(ref)["all"])
+    return RESULTS.read(store.readers(ref)["all"])

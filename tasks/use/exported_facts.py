@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from memdec_core.errors import UserError
-from storage.formats.row_tables import read_results
+from storage.formats.row_tables import RESULTS
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import Manifest
 from storage.store.artifact_store import Store
@@ -156,7 +156,7 @@ def _compared(store: Store, comparison: ArtifactRef, base: ArtifactRef) -> Rows:
     """The comparison's rows of one base, which it may call otherwise."""
     bases = base_models(store, store.require(comparison).inputs)
     names = name_bases(store, bases)
-    rows = read_results(store.readers(comparison)["all"])
+    rows = RESULTS.read(store.readers(comparison)["all"])
     found = [names[number] for number, ref in bases.items() if ref == base]
     return _of_base(rows, found[0]) if found else ()
 

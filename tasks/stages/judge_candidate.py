@@ -16,7 +16,7 @@ from memdec_core.scoring.scoring_config import EvaluationConfig, PromotionConfig
 from memdec_core.scoring.system_comparison import Scores
 from storage.formats.row_tables import CHECKS
 from tasks.inputs.evaluated_splits import bootstrap_of, open_splits
-from tasks.inputs.evaluation_rows import evaluation_rows
+from tasks.inputs.finished_run import evaluation_rows
 from tasks.inputs.scored_systems import only_scores, scored_bases
 from tasks.jobs.stage_kinds import PREVIOUS_TEXT
 from tasks.jobs.stage_work import ShardRun, StageWork

@@ -13,13 +13,11 @@ from flows.commands.command_options import (
     DEFAULT_STORE,
     Alpha,
     Device,
+    MaxNewTokens,
     Overrides,
     Pipeline,
-    StoreUrl,
-)
-from flows.commands.continuation_options import (
-    MaxNewTokens,
     Seed,
+    StoreUrl,
     Temperature,
     TopP,
     continuation_config,

@@ -1,7 +1,5 @@
 """`memdec compare`: memories beside what one would do without them."""
 
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,13 +16,10 @@ from flows.commands.command_options import (
     Threads,
     Timeouts,
     Workers,
-    stage_timeouts,
+    run_settings,
 )
-from flows.config.config_file import load_config
-from flows.config.pipeline_config import PipelineConfig
+from flows.config.pipeline_files import load_configs
 from flows.server.console import output, print_json, print_table
-from memdec_core.errors import UserError
-from tasks.jobs.run_settings import RunSettings
 
 if TYPE_CHECKING:
     from flows.build_memory import RunResult
@@ -53,46 +48,19 @@ def compare(  # noqa: PLR0913 - each is an option of the command
 ) -> None:
     """Compare base models, their memory, kNN-LM, in-context retrieval, DAPT and LoRA."""
     configs = load_configs(pipelines, overrides or [])
-    settings = RunSettings(
-        store=store,
-        workers=workers,
-        threads=threads,
-        device=device,
-        memory_gb=memory_gb,
-        timeouts=stage_timeouts(timeouts),
-    )
-    from flows.commands.progress_bars import progress_bars
-    from flows.compare_domains import compare_domains  # Prefect and PyTorch take seconds to import
+    settings = run_settings(store, workers, threads, device, memory_gb, timeouts)
+    from flows.commands.shown_run import shown_run  # Prefect and PyTorch take seconds to import
+    from flows.compare_domains import compare_domains
     from flows.compare_systems import compare_systems
-    from flows.server.prefect_server import start_temporary_server
 
-    start_temporary_server()
     if len(configs) > 1:
-        with progress_bars():
+        with shown_run():
             joined = compare_domains(configs, settings)
         _show_domains(joined, store, as_json)
     else:
-        with progress_bars():
+        with shown_run():
             result = compare_systems(configs[0], settings)
         _show(result, store, as_json)
-
-
-def load_configs(paths: Sequence[Path], overrides: Sequence[str]) -> list[PipelineConfig]:
-    """Reads several pipelines; overrides apply to each.
-
-    Raises:
-        UserError: As `load_config`, and when two have the same name.
-    """
-    configs = [load_config(path, overrides) for path in paths]
-    counts = Counter(config.name for config in configs)
-    for name, count in counts.items():
-        if count > 1:
-            same = [str(path) for path, c in zip(paths, configs, strict=True) if c.name == name]
-            raise UserError(
-                f"config.name: {', '.join(same)} are all called {name}, but the names tell their "
-                "corpora apart; give each pipeline a name of its own"
-            )
-    return configs
 
 
 def _show(result: "RunResult", store: str, as_json: bool) -> None:

@@ -8,19 +8,21 @@ import typer
 
 from flows.commands.command_options import (
     DEFAULT_MEMORY_GB,
+    DEFAULT_PIPELINES,
     DEFAULT_STORE,
     Device,
     Json,
     MemoryGb,
+    Notify,
+    PipelinesAndFolders,
     StoreUrl,
     Threads,
     Workers,
+    run_settings,
 )
-from flows.commands.deploy_options import DEFAULT_PIPELINES, Notify, Pipelines
 from flows.config.pipeline_files import load_pipelines
 from flows.server.console import output, print_json, print_table, screen
 from storage.objects.root_urls import absolute_url
-from tasks.jobs.run_settings import RunSettings
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
@@ -45,7 +47,7 @@ class Deployed(TypedDict):
 
 
 def deploy(  # noqa: PLR0913 - each is an option of the command
-    pipelines: Pipelines = None,
+    pipelines: PipelinesAndFolders = None,
     pool: Pool = "memdec",
     store: StoreUrl = DEFAULT_STORE,
     notify: Notify = None,
@@ -59,9 +61,7 @@ def deploy(  # noqa: PLR0913 - each is an option of the command
 ) -> None:
     """Register pipelines with the Prefect server: built, compared and watched by themselves."""
     configs = load_pipelines(pipelines or [DEFAULT_PIPELINES])
-    settings = RunSettings(
-        store=store, workers=workers, threads=threads, device=device, memory_gb=memory_gb
-    )
+    settings = run_settings(store, workers, threads, device, memory_gb)
     from flows.server.deployments import (
         deployments_of,  # Prefect and PyTorch take seconds to import
     )

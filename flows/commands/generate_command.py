@@ -11,19 +11,12 @@ from flows.commands.command_options import (
     Alpha,
     Device,
     Json,
+    MaxNewTokens,
     Overrides,
     Pipeline,
-    StoreUrl,
-)
-from flows.commands.continuation_options import (
-    MaxNewTokens,
-    NumBeams,
-    NumSamples,
-    RepetitionPenalty,
     Seed,
-    Stop,
+    StoreUrl,
     Temperature,
-    TopK,
     TopP,
     continuation_config,
 )
@@ -35,6 +28,16 @@ from storage.store.artifact_store import Store
 Prompt = Annotated[
     str,
     typer.Option(help="The text to continue; `-` reads it from standard input, to the last line."),
+]
+TopK = Annotated[int, typer.Option(min=0, help="Sample among so many tokens; 0 is all.")]
+RepetitionPenalty = Annotated[
+    float, typer.Option(min=0, help="Above 1, tokens of the text become less probable.")
+]
+NumBeams = Annotated[int, typer.Option(min=1, help="Texts that beam search keeps.")]
+NumSamples = Annotated[int, typer.Option(min=1, help="Texts of each side.")]
+Stop = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TEXT", help="Ends the text before it; may be given several times."),
 ]
 
 

@@ -18,13 +18,12 @@ from flows.commands.command_options import (
     Threads,
     Timeouts,
     Workers,
-    stage_timeouts,
+    run_settings,
 )
 from flows.config.config_file import load_config
 from flows.planning.stage_names import StageName
 from flows.server.console import output, print_json, print_table
 from memdec_core.errors import UserError
-from tasks.jobs.run_settings import RunSettings
 
 if TYPE_CHECKING:
     from flows.build_memory import BuildResult
@@ -51,21 +50,12 @@ def run(  # noqa: PLR0913 - each is an option of the command
 ) -> None:
     """Run a pipeline: reuse every artifact that exists, build the others."""
     config = load_config(pipeline, overrides or [])
-    settings = RunSettings(
-        store=store,
-        workers=workers,
-        threads=threads,
-        device=device,
-        memory_gb=memory_gb,
-        timeouts=stage_timeouts(timeouts),
-    )
+    settings = run_settings(store, workers, threads, device, memory_gb, timeouts)
     forced = _stages(force or [])
     from flows.build_memory import build_memory  # Prefect and PyTorch take seconds to import
-    from flows.commands.progress_bars import progress_bars
-    from flows.server.prefect_server import start_temporary_server
+    from flows.commands.shown_run import shown_run
 
-    start_temporary_server()
-    with progress_bars():
+    with shown_run():
         result = build_memory(config, settings, until, forced)
     if as_json:
         print_json(result)

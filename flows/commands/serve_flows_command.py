@@ -10,19 +10,21 @@ import typer
 
 from flows.commands.command_options import (
     DEFAULT_MEMORY_GB,
+    DEFAULT_PIPELINES,
     DEFAULT_STORE,
     Device,
     MemoryGb,
+    Notify,
+    PipelinesAndFolders,
     StoreUrl,
     Threads,
     Workers,
+    run_settings,
 )
-from flows.commands.deploy_options import DEFAULT_PIPELINES, Notify, Pipelines
 from flows.config.pipeline_files import load_pipelines
 from flows.server.console import output
 from flows.server.prefect_environment import RUN_ENVIRONMENT
 from storage.objects.root_urls import absolute_url
-from tasks.jobs.run_settings import RunSettings
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
@@ -31,7 +33,7 @@ Limit = Annotated[int, typer.Option(min=1, help="Runs at the same time; further 
 
 
 def serve_flows(  # noqa: PLR0913 - each is an option of the command
-    pipelines: Pipelines = None,
+    pipelines: PipelinesAndFolders = None,
     store: StoreUrl = DEFAULT_STORE,
     notify: Notify = None,
     limit: Limit = 2,
@@ -42,13 +44,7 @@ def serve_flows(  # noqa: PLR0913 - each is an option of the command
 ) -> None:
     """Build, compare and watch pipelines by schedule and event, until Ctrl-C."""
     configs = load_pipelines(pipelines or [DEFAULT_PIPELINES])
-    settings = RunSettings(
-        store=absolute_url(store),
-        workers=workers,
-        threads=threads,
-        device=device,
-        memory_gb=memory_gb,
-    )
+    settings = run_settings(absolute_url(store), workers, threads, device, memory_gb)
     from flows.server.deployments import (
         deployments_of,  # Prefect and PyTorch take seconds to import
     )

@@ -87,8 +87,10 @@ def open_pair(base: Path, memory: Path, device: torch.device) -> OpenedPair:
         UserError: Their tokenizers are incompatible, or a folder holds no model.
     """
     ids = shared_ids(base, memory)
-    models = (TransformerLM(load_model(each, device), ids.vocab_size) for each in (base, memory))
-    return OpenedPair(*models, ids)
+    base_lm, memory_lm = (
+        TransformerLM(load_model(each, device), ids.vocab_size) for each in (base, memory)
+    )
+    return OpenedPair(base_lm, memory_lm, ids)
 
 
 class OpenedJoint(NamedTuple):

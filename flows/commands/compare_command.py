@@ -5,19 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.command_options import (
-    DEFAULT_MEMORY_GB,
-    DEFAULT_STORE,
-    Device,
-    Json,
-    MemoryGb,
-    Overrides,
-    StoreUrl,
-    Threads,
-    Timeouts,
-    Workers,
-    run_settings,
-)
+from flows.commands import command_options as options
 from flows.config.pipeline_files import load_configs
 from flows.server.console import output, print_json, print_table
 
@@ -37,18 +25,18 @@ Pipelines = Annotated[
 
 def compare(  # noqa: PLR0913 - each is an option of the command
     pipelines: Pipelines,
-    overrides: Overrides = None,
-    store: StoreUrl = DEFAULT_STORE,
-    workers: Workers = 1,
-    threads: Threads = None,
-    device: Device = "auto",
-    memory_gb: MemoryGb = DEFAULT_MEMORY_GB,
-    timeouts: Timeouts = None,
-    as_json: Json = False,
+    overrides: options.Overrides = None,
+    store: options.StoreUrl = options.DEFAULT_STORE,
+    workers: options.Workers = 1,
+    threads: options.Threads = None,
+    device: options.Device = "auto",
+    memory_gb: options.MemoryGb = options.DEFAULT_MEMORY_GB,
+    timeouts: options.Timeouts = None,
+    as_json: options.Json = False,
 ) -> None:
     """Compare base models, their memory, kNN-LM, in-context retrieval, DAPT and LoRA."""
     configs = load_configs(pipelines, overrides or [])
-    settings = run_settings(store, workers, threads, device, memory_gb, timeouts)
+    settings = options.run_settings(store, workers, threads, device, memory_gb, timeouts)
     from flows.commands.shown_run import shown_run  # Prefect and PyTorch take seconds to import
     from flows.compare_domains import compare_domains
     from flows.compare_systems import compare_systems

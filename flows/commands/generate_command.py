@@ -6,20 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from flows.commands.command_options import (
-    DEFAULT_STORE,
-    Alpha,
-    Device,
-    Json,
-    MaxNewTokens,
-    Overrides,
-    Pipeline,
-    Seed,
-    StoreUrl,
-    Temperature,
-    TopP,
-    continuation_config,
-)
+from flows.commands import command_options as options
 from flows.config.config_file import load_config
 from flows.planning.plan import plan_pipeline
 from flows.server.console import output, print_json
@@ -42,25 +29,25 @@ Stop = Annotated[
 
 
 def generate(  # noqa: PLR0913 - each is an option of the command
-    pipeline: Pipeline,
+    pipeline: options.Pipeline,
     prompt: Prompt,
-    alpha: Alpha = None,
-    max_new_tokens: MaxNewTokens = 60,
-    temperature: Temperature = 0.0,
-    top_p: TopP = 1.0,
+    alpha: options.Alpha = None,
+    max_new_tokens: options.MaxNewTokens = 60,
+    temperature: options.Temperature = 0.0,
+    top_p: options.TopP = 1.0,
     top_k: TopK = 0,
     repetition_penalty: RepetitionPenalty = 1.0,
     num_beams: NumBeams = 1,
     num_samples: NumSamples = 1,
     stop: Stop = None,
-    seed: Seed = 0,
-    overrides: Overrides = None,
-    store: StoreUrl = DEFAULT_STORE,
-    device: Device = "auto",
-    as_json: Json = False,
+    seed: options.Seed = 0,
+    overrides: options.Overrides = None,
+    store: options.StoreUrl = options.DEFAULT_STORE,
+    device: options.Device = "auto",
+    as_json: options.Json = False,
 ) -> None:
     """Continue a prompt with the base model alone and with its memory."""
-    config = continuation_config(
+    config = options.continuation_config(
         max_new_tokens=max_new_tokens,
         temperature=temperature,
         top_p=top_p,

@@ -17,7 +17,7 @@ from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.fingerprint import fingerprint
 from storage.store.pins import pin
 from storage.store.run_history import record_run
-from tasks.inputs.evaluation_rows import evaluation_rows
+from tasks.inputs.finished_run import evaluation_rows
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_job import StageJob
 from tasks.stage_tasks import join_comparisons

@@ -13,7 +13,7 @@ from flows.running.stage_runner import StageRunner
 from flows.server.end_with_worker import end_with_worker
 from storage.store.pins import pin
 from storage.store.run_history import record_run
-from tasks.inputs.evaluation_rows import evaluation_rows
+from tasks.inputs.finished_run import evaluation_rows
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_job import StageJob
 from tasks.running.stage_run import StageTask

@@ -16,7 +16,7 @@ from memdec_core.text.text_config import CorpusConfig
 from storage.looks.corpus_looks import last_look
 from storage.looks.look_record import CorpusLook
 from storage.store.artifact_store import Store
-from tasks.inputs.built_corpus import newest_built_corpus
+from tasks.inputs.finished_run import newest_built_corpus
 from tasks.jobs.run_settings import RunSettings
 from tasks.watch.announcement import is_due
 from tasks.watch.read_watched import ReadSources, read_watched

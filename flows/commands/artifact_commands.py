@@ -10,7 +10,7 @@ from storage.garbage import collect_garbage
 from storage.store.artifact_diff import Change, diff
 from storage.store.artifact_lookup import find_artifact
 from storage.store.artifact_store import Store
-from storage.store.run_history import pipelines, read_history
+from storage.store.run_history import last_artifacts, pipelines
 from storage.store.verification import verify
 
 artifacts_app = typer.Typer(help="Inspect, compare, verify and collect artifacts.")
@@ -130,9 +130,8 @@ def gc(
 def _users(store: Store) -> dict[str, list[str]]:
     users: dict[str, list[str]] = {}
     for pipeline in pipelines(store):
-        for run in read_history(store, pipeline, last=1):
-            for ref in run.artifacts:
-                users.setdefault(str(ref), []).append(pipeline)
+        for ref in last_artifacts(store, pipeline):
+            users.setdefault(str(ref), []).append(pipeline)
     return users
 
 

@@ -9,21 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.command_options import (
-    DEFAULT_STORE,
-    Alpha,
-    Device,
-    Overrides,
-    Pipeline,
-    StoreUrl,
-)
-from flows.commands.continuation_options import (
-    MaxNewTokens,
-    Seed,
-    Temperature,
-    TopP,
-    continuation_config,
-)
+from flows.commands import command_options as options
 from flows.config.config_file import load_config
 from flows.planning.plan import plan_pipeline
 from flows.server.console import screen
@@ -40,27 +26,27 @@ HELP = "/alpha 0.3 sets the memory's weight, /reset starts anew, /exit (or Ctrl-
 
 
 def chat(  # noqa: PLR0913 - each is an option of the command
-    pipeline: Pipeline,
-    alpha: Alpha = None,
+    pipeline: options.Pipeline,
+    alpha: options.Alpha = None,
     system: System = None,
-    max_new_tokens: MaxNewTokens = 500,
-    temperature: Temperature = 0.7,
-    top_p: TopP = 1.0,
-    seed: Seed = 0,
-    overrides: Overrides = None,
-    store: StoreUrl = DEFAULT_STORE,
-    device: Device = "auto",
+    max_new_tokens: options.MaxNewTokens = 500,
+    temperature: options.Temperature = 0.7,
+    top_p: options.TopP = 1.0,
+    seed: options.Seed = 0,
+    overrides: options.Overrides = None,
+    store: options.StoreUrl = options.DEFAULT_STORE,
+    device: options.Device = "auto",
 ) -> None:
     """Chat with the base model and its memory; the base's tokenizer needs a chat template."""
-    sampling = continuation_config(
+    sampling = options.continuation_config(
         max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed
     )
     plan = plan_pipeline(load_config(pipeline, overrides or []))
     opened = Store.open_existing(store)
+    from tasks.inputs.finished_run import evaluated_alpha
     from tasks.use.open_conversation import open_conversation  # PyTorch takes seconds to import
-    from tasks.use.side_by_side import tuned_alpha
 
-    weight = tuned_alpha(opened, plan.evaluation.ref) if alpha is None else alpha
+    weight = evaluated_alpha(opened, plan.evaluation.ref) if alpha is None else alpha
     conversation = open_conversation(
         opened, plan.bases[0], plan.memory.ref, weight, sampling, system, device
     )

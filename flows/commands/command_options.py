@@ -1,7 +1,7 @@
 """Options that several subcommands share, and the settings they make."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from pydantic import ValidationError
@@ -10,18 +10,28 @@ from memdec_core.errors import UserError
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_timeout import StageTimeout
 
+if TYPE_CHECKING:
+    from memdec_core.decoding.decoding_config import ContinuationConfig
+
+DEFAULT_STORE: str = RunSettings.model_fields["store"].default
+DEFAULT_MEMORY_GB: float = RunSettings.model_fields["memory_gb"].default
+DEFAULT_PIPELINES = Path("deploy/pipelines")
+
+# what to work on, and how to print it
 Pipeline = Annotated[
     Path, typer.Argument(metavar="PIPELINE.yaml", help="The pipeline's configuration.")
-]
-StoreUrl = Annotated[
-    str,
-    typer.Option("--store", envvar="MEMDEC_STORE", help="Root of the artifact store."),
 ]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a value: training.epochs=3."),
 ]
+StoreUrl = Annotated[
+    str,
+    typer.Option("--store", envvar="MEMDEC_STORE", help="Root of the artifact store."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+# how a run executes
 Workers = Annotated[int, typer.Option(min=1, max=16, help="Shards worked on at the same time.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads per worker process.")]
 Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where models run.")]
@@ -36,20 +46,59 @@ Timeouts = Annotated[
         help="The most time a stage may take; may be repeated.",
     ),
 ]
+
+# what is deployed
+PipelinesAndFolders = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[FOLDER|PIPELINE.yaml]...",
+        help=f"Pipelines and folders of them; {DEFAULT_PIPELINES} if none is given.",
+        show_default=False,
+    ),
+]
+Notify = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TYPE/NAME",
+        help="Prefect block that sends messages about failed runs, such as slack-webhook/team.",
+    ),
+]
+
+# how text is written
 Alpha = Annotated[
     float | None, typer.Option(min=0, max=1, help="Weight of the memory; the tuned one if unset.")
 ]
+MaxNewTokens = Annotated[int, typer.Option(min=1, help="Most tokens to add.")]
+Temperature = Annotated[float, typer.Option(min=0, help="0 is greedy; 1 samples.")]
+TopP = Annotated[float, typer.Option(min=0, max=1, help="Sample among this much probability.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the samples.")]
 
-DEFAULT_STORE: str = RunSettings.model_fields["store"].default
-DEFAULT_MEMORY_GB: float = RunSettings.model_fields["memory_gb"].default
+
+def run_settings(
+    store: str,
+    workers: int,
+    threads: int | None,
+    device: Literal["auto", "cpu", "cuda"],
+    memory_gb: float,
+    timeouts: list[str] | None = None,
+) -> RunSettings:
+    """The settings of a run that its options make.
+
+    Raises:
+        UserError: A time-out names no stage, or no number of minutes; or a stage is named twice.
+    """
+    return RunSettings(
+        store=store,
+        workers=workers,
+        threads=threads,
+        device=device,
+        memory_gb=memory_gb,
+        timeouts=stage_timeouts(timeouts),
+    )
 
 
 def stage_timeouts(options: list[str] | None) -> tuple[StageTimeout, ...]:
-    """Reads `--timeout STAGE=MINUTES`.
-
-    Raises:
-        UserError: No such stage, or no number of minutes; or a stage is named twice.
-    """
+    """Reads `--timeout STAGE=MINUTES`; raises as `run_settings`."""
     timeouts: dict[str, StageTimeout] = {}
     for option in options or []:
         stage, _, minutes = option.partition("=")
@@ -67,3 +116,19 @@ def _first_reason(error: ValidationError) -> str:
     if first["loc"][0] == "stage":
         return f"there is no such stage; give one of {first['ctx']['expected']}"
     return f"{first['msg'].lower()}; give minutes as STAGE=MINUTES, such as memory=90"
+
+
+def continuation_config(**settings: object) -> "ContinuationConfig":
+    """The settings of a text that its options make.
+
+    Raises:
+        UserError: They do not go together.
+    """
+    from memdec_core.decoding.decoding_config import ContinuationConfig
+
+    try:
+        return ContinuationConfig.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = "".join(f"--{str(part).replace('_', '-')}: " for part in first["loc"][:1])
+        raise UserError(f"{option}{first['msg'].removeprefix('Value error, ')}") from error

@@ -1,30 +1,13 @@
 """`memdec compare`: memories beside what one would do without them."""
 
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.command_options import (
-    DEFAULT_MEMORY_GB,
-    DEFAULT_STORE,
-    Device,
-    Json,
-    MemoryGb,
-    Overrides,
-    StoreUrl,
-    Threads,
-    Timeouts,
-    Workers,
-    stage_timeouts,
-)
-from flows.config.config_file import load_config
-from flows.config.pipeline_config import PipelineConfig
+from flows.commands import command_options as options
+from flows.config.pipeline_files import load_configs
 from flows.server.console import output, print_json, print_table
-from memdec_core.errors import UserError
-from tasks.jobs.run_settings import RunSettings
 
 if TYPE_CHECKING:
     from flows.build_memory import RunResult
@@ -42,57 +25,30 @@ Pipelines = Annotated[
 
 def compare(  # noqa: PLR0913 - each is an option of the command
     pipelines: Pipelines,
-    overrides: Overrides = None,
-    store: StoreUrl = DEFAULT_STORE,
-    workers: Workers = 1,
-    threads: Threads = None,
-    device: Device = "auto",
-    memory_gb: MemoryGb = DEFAULT_MEMORY_GB,
-    timeouts: Timeouts = None,
-    as_json: Json = False,
+    overrides: options.Overrides = None,
+    store: options.StoreUrl = options.DEFAULT_STORE,
+    workers: options.Workers = 1,
+    threads: options.Threads = None,
+    device: options.Device = "auto",
+    memory_gb: options.MemoryGb = options.DEFAULT_MEMORY_GB,
+    timeouts: options.Timeouts = None,
+    as_json: options.Json = False,
 ) -> None:
     """Compare base models, their memory, kNN-LM, in-context retrieval, DAPT and LoRA."""
     configs = load_configs(pipelines, overrides or [])
-    settings = RunSettings(
-        store=store,
-        workers=workers,
-        threads=threads,
-        device=device,
-        memory_gb=memory_gb,
-        timeouts=stage_timeouts(timeouts),
-    )
-    from flows.commands.progress_bars import progress_bars
-    from flows.compare_domains import compare_domains  # Prefect and PyTorch take seconds to import
+    settings = options.run_settings(store, workers, threads, device, memory_gb, timeouts)
+    from flows.commands.shown_run import shown_run  # Prefect and PyTorch take seconds to import
+    from flows.compare_domains import compare_domains
     from flows.compare_systems import compare_systems
-    from flows.server.prefect_server import start_temporary_server
 
-    start_temporary_server()
     if len(configs) > 1:
-        with progress_bars():
+        with shown_run():
             joined = compare_domains(configs, settings)
         _show_domains(joined, store, as_json)
     else:
-        with progress_bars():
+        with shown_run():
             result = compare_systems(configs[0], settings)
         _show(result, store, as_json)
-
-
-def load_configs(paths: Sequence[Path], overrides: Sequence[str]) -> list[PipelineConfig]:
-    """Reads several pipelines; overrides apply to each.
-
-    Raises:
-        UserError: As `load_config`, and when two have the same name.
-    """
-    configs = [load_config(path, overrides) for path in paths]
-    counts = Counter(config.name for config in configs)
-    for name, count in counts.items():
-        if count > 1:
-            same = [str(path) for path, c in zip(paths, configs, strict=True) if c.name == name]
-            raise UserError(
-                f"config.name: {', '.join(same)} are all called {name}, but the names tell their "
-                "corpora apart; give each pipeline a name of its own"
-            )
-    return configs
 
 
 def _show(result: "RunResult", store: str, as_json: bool) -> None:

@@ -6,21 +6,10 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from flows.commands.command_options import (
-    DEFAULT_MEMORY_GB,
-    DEFAULT_STORE,
-    Device,
-    Json,
-    MemoryGb,
-    StoreUrl,
-    Threads,
-    Workers,
-)
-from flows.commands.deploy_options import DEFAULT_PIPELINES, Notify, Pipelines
+from flows.commands import command_options as options
 from flows.config.pipeline_files import load_pipelines
 from flows.server.console import output, print_json, print_table, screen
 from storage.objects.root_urls import absolute_url
-from tasks.jobs.run_settings import RunSettings
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
@@ -45,23 +34,21 @@ class Deployed(TypedDict):
 
 
 def deploy(  # noqa: PLR0913 - each is an option of the command
-    pipelines: Pipelines = None,
+    pipelines: options.PipelinesAndFolders = None,
     pool: Pool = "memdec",
-    store: StoreUrl = DEFAULT_STORE,
-    notify: Notify = None,
+    store: options.StoreUrl = options.DEFAULT_STORE,
+    notify: options.Notify = None,
     prune: Prune = False,
     write: Write = None,
-    workers: Workers = 1,
-    threads: Threads = None,
-    device: Device = "auto",
-    memory_gb: MemoryGb = DEFAULT_MEMORY_GB,
-    as_json: Json = False,
+    workers: options.Workers = 1,
+    threads: options.Threads = None,
+    device: options.Device = "auto",
+    memory_gb: options.MemoryGb = options.DEFAULT_MEMORY_GB,
+    as_json: options.Json = False,
 ) -> None:
     """Register pipelines with the Prefect server: built, compared and watched by themselves."""
-    configs = load_pipelines(pipelines or [DEFAULT_PIPELINES])
-    settings = RunSettings(
-        store=store, workers=workers, threads=threads, device=device, memory_gb=memory_gb
-    )
+    configs = load_pipelines(pipelines or [options.DEFAULT_PIPELINES])
+    settings = options.run_settings(store, workers, threads, device, memory_gb)
     from flows.server.deployments import (
         deployments_of,  # Prefect and PyTorch take seconds to import
     )

@@ -7,15 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from flows.commands.command_options import (
-    DEFAULT_STORE,
-    Alpha,
-    Device,
-    Json,
-    Overrides,
-    Pipeline,
-    StoreUrl,
-)
+from flows.commands import command_options as options
 from flows.config.config_file import load_config
 from flows.planning.plan import plan_pipeline
 from flows.server.console import output, print_json, screen
@@ -39,24 +31,24 @@ PLACE_WIDTH = 26
 
 
 def explain(  # noqa: PLR0913 - each is an option of the command
-    pipeline: Pipeline,
+    pipeline: options.Pipeline,
     prompt: Prompt,
     token: Token = None,
     top: Top = 10,
-    alpha: Alpha = None,
-    overrides: Overrides = None,
-    store: StoreUrl = DEFAULT_STORE,
-    device: Device = "auto",
-    as_json: Json = False,
+    alpha: options.Alpha = None,
+    overrides: options.Overrides = None,
+    store: options.StoreUrl = options.DEFAULT_STORE,
+    device: options.Device = "auto",
+    as_json: options.Json = False,
 ) -> None:
     """Show which contexts of the corpus put the probability of a next token there."""
+    from tasks.inputs.finished_run import evaluated_alpha
     from tasks.use.explain_token import explain_token  # PyTorch takes seconds to import
     from tasks.use.explained_position import ExplainedPipeline
-    from tasks.use.side_by_side import tuned_alpha
 
     plan = plan_pipeline(load_config(pipeline, overrides or []))
     opened = Store.open_existing(store)
-    weight = tuned_alpha(opened, plan.evaluation.ref) if alpha is None else alpha
+    weight = evaluated_alpha(opened, plan.evaluation.ref) if alpha is None else alpha
     explained = ExplainedPipeline(
         plan.embeddings, plan.targets, plan.memory.ref, plan.bases[0], weight
     )

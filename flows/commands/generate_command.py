@@ -6,27 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from flows.commands.command_options import (
-    DEFAULT_STORE,
-    Alpha,
-    Device,
-    Json,
-    Overrides,
-    Pipeline,
-    StoreUrl,
-)
-from flows.commands.continuation_options import (
-    MaxNewTokens,
-    NumBeams,
-    NumSamples,
-    RepetitionPenalty,
-    Seed,
-    Stop,
-    Temperature,
-    TopK,
-    TopP,
-    continuation_config,
-)
+from flows.commands import command_options as options
 from flows.config.config_file import load_config
 from flows.planning.plan import plan_pipeline
 from flows.server.console import output, print_json
@@ -36,28 +16,38 @@ Prompt = Annotated[
     str,
     typer.Option(help="The text to continue; `-` reads it from standard input, to the last line."),
 ]
+TopK = Annotated[int, typer.Option(min=0, help="Sample among so many tokens; 0 is all.")]
+RepetitionPenalty = Annotated[
+    float, typer.Option(min=0, help="Above 1, tokens of the text become less probable.")
+]
+NumBeams = Annotated[int, typer.Option(min=1, help="Texts that beam search keeps.")]
+NumSamples = Annotated[int, typer.Option(min=1, help="Texts of each side.")]
+Stop = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TEXT", help="Ends the text before it; may be given several times."),
+]
 
 
 def generate(  # noqa: PLR0913 - each is an option of the command
-    pipeline: Pipeline,
+    pipeline: options.Pipeline,
     prompt: Prompt,
-    alpha: Alpha = None,
-    max_new_tokens: MaxNewTokens = 60,
-    temperature: Temperature = 0.0,
-    top_p: TopP = 1.0,
+    alpha: options.Alpha = None,
+    max_new_tokens: options.MaxNewTokens = 60,
+    temperature: options.Temperature = 0.0,
+    top_p: options.TopP = 1.0,
     top_k: TopK = 0,
     repetition_penalty: RepetitionPenalty = 1.0,
     num_beams: NumBeams = 1,
     num_samples: NumSamples = 1,
     stop: Stop = None,
-    seed: Seed = 0,
-    overrides: Overrides = None,
-    store: StoreUrl = DEFAULT_STORE,
-    device: Device = "auto",
-    as_json: Json = False,
+    seed: options.Seed = 0,
+    overrides: options.Overrides = None,
+    store: options.StoreUrl = options.DEFAULT_STORE,
+    device: options.Device = "auto",
+    as_json: options.Json = False,
 ) -> None:
     """Continue a prompt with the base model alone and with its memory."""
-    config = continuation_config(
+    config = options.continuation_config(
         max_new_tokens=max_new_tokens,
         temperature=temperature,
         top_p=top_p,
@@ -71,9 +61,10 @@ def generate(  # noqa: PLR0913 - each is an option of the command
     text = sys.stdin.read().removesuffix("\n") if prompt == "-" else prompt
     plan = plan_pipeline(load_config(pipeline, overrides or []))
     opened = Store.open_existing(store)
-    from tasks.use.side_by_side import side_by_side, tuned_alpha  # PyTorch takes seconds to import
+    from tasks.inputs.finished_run import evaluated_alpha
+    from tasks.use.side_by_side import side_by_side  # PyTorch takes seconds to import
 
-    weight = tuned_alpha(opened, plan.evaluation.ref) if alpha is None else alpha
+    weight = evaluated_alpha(opened, plan.evaluation.ref) if alpha is None else alpha
     texts = side_by_side(opened, plan.bases[0], plan.memory.ref, weight, text, config, device)
     if as_json:
         print_json({"prompt": text, "alpha": weight, **texts})

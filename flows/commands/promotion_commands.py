@@ -14,7 +14,7 @@ from memdec_core.errors import UserError
 from storage.store.artifact_store import Store
 from storage.store.production import Decision, in_production, read_decisions, record_decision
 from storage.store.run_history import read_history
-from tasks.inputs.finished_release import release_of_run
+from tasks.inputs.finished_run import release_of_run
 
 Why = Annotated[str, typer.Option(help="The reason, for the history.")]
 Run = Annotated[

@@ -6,25 +6,11 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from flows.commands.command_options import (
-    DEFAULT_MEMORY_GB,
-    DEFAULT_STORE,
-    Device,
-    Json,
-    MemoryGb,
-    Overrides,
-    Pipeline,
-    StoreUrl,
-    Threads,
-    Timeouts,
-    Workers,
-    stage_timeouts,
-)
+from flows.commands import command_options as options
 from flows.config.config_file import load_config
 from flows.planning.stage_names import StageName
 from flows.server.console import output, print_json, print_table
 from memdec_core.errors import UserError
-from tasks.jobs.run_settings import RunSettings
 
 if TYPE_CHECKING:
     from flows.build_memory import BuildResult
@@ -37,35 +23,26 @@ Force = Annotated[
 
 
 def run(  # noqa: PLR0913 - each is an option of the command
-    pipeline: Pipeline,
+    pipeline: options.Pipeline,
     until: Until = None,
     force: Force = None,
-    overrides: Overrides = None,
-    store: StoreUrl = DEFAULT_STORE,
-    workers: Workers = 1,
-    threads: Threads = None,
-    device: Device = "auto",
-    memory_gb: MemoryGb = DEFAULT_MEMORY_GB,
-    timeouts: Timeouts = None,
-    as_json: Json = False,
+    overrides: options.Overrides = None,
+    store: options.StoreUrl = options.DEFAULT_STORE,
+    workers: options.Workers = 1,
+    threads: options.Threads = None,
+    device: options.Device = "auto",
+    memory_gb: options.MemoryGb = options.DEFAULT_MEMORY_GB,
+    timeouts: options.Timeouts = None,
+    as_json: options.Json = False,
 ) -> None:
     """Run a pipeline: reuse every artifact that exists, build the others."""
     config = load_config(pipeline, overrides or [])
-    settings = RunSettings(
-        store=store,
-        workers=workers,
-        threads=threads,
-        device=device,
-        memory_gb=memory_gb,
-        timeouts=stage_timeouts(timeouts),
-    )
+    settings = options.run_settings(store, workers, threads, device, memory_gb, timeouts)
     forced = _stages(force or [])
     from flows.build_memory import build_memory  # Prefect and PyTorch take seconds to import
-    from flows.commands.progress_bars import progress_bars
-    from flows.server.prefect_server import start_temporary_server
+    from flows.commands.shown_run import shown_run
 
-    start_temporary_server()
-    with progress_bars():
+    with shown_run():
         result = build_memory(config, settings, until, forced)
     if as_json:
         print_json(result)

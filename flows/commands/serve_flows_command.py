@@ -8,21 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.command_options import (
-    DEFAULT_MEMORY_GB,
-    DEFAULT_STORE,
-    Device,
-    MemoryGb,
-    StoreUrl,
-    Threads,
-    Workers,
-)
-from flows.commands.deploy_options import DEFAULT_PIPELINES, Notify, Pipelines
+from flows.commands import command_options as options
 from flows.config.pipeline_files import load_pipelines
 from flows.server.console import output
 from flows.server.prefect_environment import RUN_ENVIRONMENT
 from storage.objects.root_urls import absolute_url
-from tasks.jobs.run_settings import RunSettings
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
@@ -31,24 +21,18 @@ Limit = Annotated[int, typer.Option(min=1, help="Runs at the same time; further 
 
 
 def serve_flows(  # noqa: PLR0913 - each is an option of the command
-    pipelines: Pipelines = None,
-    store: StoreUrl = DEFAULT_STORE,
-    notify: Notify = None,
+    pipelines: options.PipelinesAndFolders = None,
+    store: options.StoreUrl = options.DEFAULT_STORE,
+    notify: options.Notify = None,
     limit: Limit = 2,
-    workers: Workers = 1,
-    threads: Threads = None,
-    device: Device = "auto",
-    memory_gb: MemoryGb = DEFAULT_MEMORY_GB,
+    workers: options.Workers = 1,
+    threads: options.Threads = None,
+    device: options.Device = "auto",
+    memory_gb: options.MemoryGb = options.DEFAULT_MEMORY_GB,
 ) -> None:
     """Build, compare and watch pipelines by schedule and event, until Ctrl-C."""
-    configs = load_pipelines(pipelines or [DEFAULT_PIPELINES])
-    settings = RunSettings(
-        store=absolute_url(store),
-        workers=workers,
-        threads=threads,
-        device=device,
-        memory_gb=memory_gb,
-    )
+    configs = load_pipelines(pipelines or [options.DEFAULT_PIPELINES])
+    settings = options.run_settings(absolute_url(store), workers, threads, device, memory_gb)
     from flows.server.deployments import (
         deployments_of,  # Prefect and PyTorch take seconds to import
     )

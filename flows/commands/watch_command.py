@@ -19,14 +19,10 @@ def watch(
 ) -> None:
     """Look whether a pipeline's documents changed; announce it to its Prefect server if so."""
     config = load_config(pipeline, overrides or [])
-    from flows.commands.progress_bars import progress_bars
-    from flows.server.prefect_server import (
-        start_temporary_server,  # Prefect takes seconds to import
-    )
+    from flows.commands.shown_run import shown_run  # Prefect takes seconds to import
     from flows.watch_corpus import watch_corpus
 
-    start_temporary_server()
-    with progress_bars():
+    with shown_run():
         state = watch_corpus(config, RunSettings(store=store), return_state=True)
     result = cast("WatchResult", state.result())
     if as_json:

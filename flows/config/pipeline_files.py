@@ -1,13 +1,32 @@
-"""Finds the pipelines of a folder."""
+"""Reads several pipelines, whose names tell them apart."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.commands.compare_command import load_configs
+from flows.config.config_file import load_config
 from flows.config.pipeline_config import PipelineConfig
 from memdec_core.errors import UserError
 
 _ENDINGS = (".yaml", ".yml")
+
+
+def load_configs(paths: Sequence[Path], overrides: Sequence[str]) -> list[PipelineConfig]:
+    """Reads several pipelines; overrides apply to each.
+
+    Raises:
+        UserError: As `load_config`, and when two have the same name.
+    """
+    configs = [load_config(path, overrides) for path in paths]
+    counts = Counter(config.name for config in configs)
+    for name, count in counts.items():
+        if count > 1:
+            same = [str(path) for path, c in zip(paths, configs, strict=True) if c.name == name]
+            raise UserError(
+                f"config.name: {', '.join(same)} are all called {name}, but the names tell their "
+                "corpora apart; give each pipeline a name of its own"
+            )
+    return configs
 
 
 def load_pipelines(paths: Sequence[Path]) -> list[PipelineConfig]:

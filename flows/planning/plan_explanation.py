@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import Manifest
 from storage.store.artifact_store import Store
-from storage.store.run_history import read_history
+from storage.store.run_history import last_artifacts
 from tasks.jobs.stage_job import StageJob
 
 MOST_CHANGES = 5
@@ -29,7 +29,7 @@ class PlannedStage(TypedDict):
 
 def explain_plan(jobs: Sequence[StageJob], store: Store, pipeline: str) -> list[PlannedStage]:
     """Compares planned jobs with the store and with the last finished run of this name."""
-    previous = _previous_artifacts(store, pipeline)
+    previous = last_artifacts(store, pipeline)
     rows: list[PlannedStage] = []
     for job in jobs:
         sealed = store.manifest(job.ref)
@@ -46,11 +46,6 @@ def explain_plan(jobs: Sequence[StageJob], store: Store, pipeline: str) -> list[
             )
         )
     return rows
-
-
-def _previous_artifacts(store: Store, pipeline: str) -> list[ArtifactRef]:
-    """The artifacts of the last run."""
-    return [ref for run in read_history(store, pipeline, last=1) for ref in run.artifacts]
 
 
 def _most_alike(job: StageJob, previous: Sequence[ArtifactRef], store: Store) -> Manifest | None:

@@ -1,6 +1,5 @@
 """Documents from a data set of the Hugging Face `datasets` library, streamed row by row."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -40,25 +39,13 @@ def read_dataset(source: DatasetSource, fields: Fields) -> Iterator[Document | R
         raise _unreadable(source, f"after row {number}: {error}") from error
 
 
-def dataset_digest(source: DatasetSource) -> str:
-    """Digest of a local data set's files, or the revision of one on the hub.
-
-    Args:
-        source: The data set.
+def hub_revision(source: DatasetSource) -> str:
+    """The revision of a data set on the hub.
 
     Raises:
         SourceError: The hub cannot be reached and the data set is not in its local cache.
     """
-    folder = Path(source.dataset)
-    if not folder.is_dir():
-        return str(_builder(source).hash)
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode())
-    return digest.hexdigest()
+    return str(_builder(source).hash)
 
 
 def _rows(source: DatasetSource) -> Iterator[Mapping[str, Any]]:

@@ -1,6 +1,6 @@
-"""The labels of the downstream tasks, in the order of the data sets, under all their names."""
+"""The labels of the downstream data sets, in their own order, under all their names."""
 
-WORDS: dict[str, tuple[tuple[str, ...], ...]] = {
+LABEL_NAMES: dict[str, tuple[tuple[str, ...], ...]] = {
     **dict.fromkeys(("sst2", "mr", "cr", "rt"), (("negative",), ("positive",))),
     "hyp": (("neutral", "false"), ("partisan", "true")),
     "cb": (("entailment", "true"), ("contradiction", "false"), ("neutral", "neither")),
@@ -22,14 +22,14 @@ WORDS: dict[str, tuple[tuple[str, ...], ...]] = {
 """Names of each label, in small letters, the usual one first."""
 
 
-def label_number(task: str, value: object) -> int | None:
+def label_number(dataset: str, value: object) -> int | None:
     """The label that a value means, None when it means none.
 
     Args:
-        task: Name of the task.
+        dataset: Name of the data set.
         value: A label's number (as an integer or in digits), one of its names, or a truth value.
     """
-    words = WORDS[task]
+    words = LABEL_NAMES[dataset]
     if isinstance(value, str):
         name = value.strip().lower()
         found = [number for number, names in enumerate(words) if name in names]
@@ -41,6 +41,6 @@ def label_number(task: str, value: object) -> int | None:
     return int(value)
 
 
-def describe_labels(task: str) -> str:
-    """A task's labels for messages: number and usual name."""
-    return ", ".join(f"{number} {names[0]}" for number, names in enumerate(WORDS[task]))
+def describe_labels(dataset: str) -> str:
+    """A data set's labels for messages: number and usual name."""
+    return ", ".join(f"{number} {names[0]}" for number, names in enumerate(LABEL_NAMES[dataset]))

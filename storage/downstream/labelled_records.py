@@ -1,4 +1,4 @@
-"""Labelled records of the downstream tasks, from the forms in which the data sets are published."""
+"""Labelled records of the downstream data sets, from the forms in which they are published."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 from storage.documents.document_files import SourceError
 from storage.downstream.downstream_labels import describe_labels, label_number
-from storage.downstream.record_rows import TaskRow, read_rows
+from storage.downstream.record_rows import RecordRow, read_rows
 
 
-class TaskRecord(NamedTuple):
+class LabelledRecord(NamedTuple):
     """One labelled record.
 
     Attributes:
-        record_id: Its id, once in the file; `<task>#<record number>` where the file has none.
+        record_id: Its id, once in the file; `<dataset>#<record number>` where the file has none.
         fields: Its texts by name: `text` (and `title`), `premise` and `hypothesis`, or `title`,
             `content` and `answer`.
         label: Number of its label.
@@ -48,16 +48,16 @@ LAYOUTS: Mapping[str, tuple[Layout, ...]] = {
         _TEXT,
     ),
 }
-"""Forms of each task; the first whose columns a record has is taken."""
+"""Forms of each data set; the first whose columns a record has is taken."""
 
 ID_COLUMNS = ("id", "idx")
 
 
-def read_task_records(task: str, path: Path) -> list[TaskRecord]:
-    """Reads all records of a task; one that is unsound is an error, since it would be missing.
+def read_labelled_records(dataset: str, path: Path) -> list[LabelledRecord]:
+    """Reads all records of a data set; one that is unsound is an error, since it would be missing.
 
     Args:
-        task: Name of the task.
+        dataset: Name of the data set.
         path: JSON lines, CSV or Parquet. A label is a number or a name; in a record that lists its
             `choices`, a number counts in these.
 
@@ -67,9 +67,9 @@ def read_task_records(task: str, path: Path) -> list[TaskRecord]:
     Raises:
         SourceError: The file or a record cannot be used; the message says which and the remedy.
     """
-    records = list(_records(task, path))
+    records = list(_records(dataset, path))
     if not records:
-        raise SourceError(f"{path.name}: holds no record; give a file of {task}")
+        raise SourceError(f"{path.name}: holds no record; give a file of {dataset}")
     seen: set[str] = set()
     for number, record in enumerate(records, start=1):
         if record.record_id in seen:
@@ -81,30 +81,32 @@ def read_task_records(task: str, path: Path) -> list[TaskRecord]:
     return records
 
 
-def _records(task: str, path: Path) -> Iterator[TaskRecord]:
+def _records(dataset: str, path: Path) -> Iterator[LabelledRecord]:
     for number, row in read_rows(path):
         place = f"{path.name}: record {number}"
-        layout = _layout(task, row, place)
+        layout = _layout(dataset, row, place)
         given = next((row[name] for name in ID_COLUMNS if row.get(name) is not None), None)
-        record_id = f"{task}#{number}" if given is None else _printable(str(given))
-        yield TaskRecord(record_id, _fields(row, layout, place), _label(task, row, layout, place))
+        record_id = f"{dataset}#{number}" if given is None else _printable(str(given))
+        yield LabelledRecord(
+            record_id, _fields(row, layout, place), _label(dataset, row, layout, place)
+        )
 
 
-def _layout(task: str, row: TaskRow, place: str) -> Layout:
-    for layout in LAYOUTS[task]:
+def _layout(dataset: str, row: RecordRow, place: str) -> Layout:
+    for layout in LAYOUTS[dataset]:
         if {*layout.columns.values(), layout.label} <= row.keys():
             return layout
     expected = " or ".join(
-        ", ".join((*layout.columns.values(), layout.label)) for layout in LAYOUTS[task]
+        ", ".join((*layout.columns.values(), layout.label)) for layout in LAYOUTS[dataset]
     )
     raise SourceError(
-        f"{place}: a record of {task} has the columns {expected}; this one has "
+        f"{place}: a record of {dataset} has the columns {expected}; this one has "
         f"{', '.join(map(str, row))}; rename them, or name the right file in "
-        f"config.comparison.downstream.tasks.{task}"
+        f"config.comparison.downstream.tasks.{dataset}"
     )
 
 
-def _fields(row: TaskRow, layout: Layout, place: str) -> dict[str, str]:
+def _fields(row: RecordRow, layout: Layout, place: str) -> dict[str, str]:
     """The record's texts, without a title that is blank beside a text that is not."""
     fields: dict[str, str] = {}
     for field, column in layout.columns.items():
@@ -126,15 +128,15 @@ def _fields(row: TaskRow, layout: Layout, place: str) -> dict[str, str]:
     return fields
 
 
-def _label(task: str, row: TaskRow, layout: Layout, place: str) -> int:
+def _label(dataset: str, row: RecordRow, layout: Layout, place: str) -> int:
     value, choices = row[layout.label], row.get("choices")
     if isinstance(choices, list) and isinstance(value, int):
         value = choices[value] if 0 <= value < len(choices) else None
-    label = label_number(task, value)
+    label = label_number(dataset, value)
     if label is None:
         raise SourceError(
-            f"{place}: {layout.label} {row[layout.label]!r} is no label of {task} "
-            f"({describe_labels(task)}); give a split that is labelled, with these labels"
+            f"{place}: {layout.label} {row[layout.label]!r} is no label of {dataset} "
+            f"({describe_labels(dataset)}); give a split that is labelled, with these labels"
         )
     return label
 

@@ -13,13 +13,13 @@ from storage.documents.document_records import MAX_DOCUMENT_BYTES
 from storage.documents.jsonl_documents import read_lines
 from storage.objects.compressed_files import DamagedFile, open_sound
 
-TaskRow = Mapping[str, object]
+RecordRow = Mapping[str, object]
 _JSON_LINES = (".jsonl", ".ndjson", ".json")
 _COMPRESSED = (".gz", ".zst")
 _BATCH_ROWS = 1024
 
 
-def read_rows(path: Path) -> Iterator[tuple[int, TaskRow]]:
+def read_rows(path: Path) -> Iterator[tuple[int, RecordRow]]:
     """Reads a file by the format that its name promises; blank lines of JSON count for nothing.
 
     Args:
@@ -52,14 +52,14 @@ def read_rows(path: Path) -> Iterator[tuple[int, TaskRow]]:
         ) from error
 
 
-def _json_rows(path: Path) -> Iterator[tuple[int, TaskRow]]:
+def _json_rows(path: Path) -> Iterator[tuple[int, RecordRow]]:
     with open_sound(path) as stream:
         for number, line in enumerate(read_lines(stream, MAX_DOCUMENT_BYTES), start=1):
             if line is None or line.strip():
                 yield number, _parse(path.name, number, line)
 
 
-def _parse(file: str, number: int, line: bytes | None) -> TaskRow:
+def _parse(file: str, number: int, line: bytes | None) -> RecordRow:
     if line is None:
         raise SourceError(
             f"{file}: line {number} is longer than {MAX_DOCUMENT_BYTES:,} bytes; the file must "
@@ -80,13 +80,13 @@ def _parse(file: str, number: int, line: bytes | None) -> TaskRow:
     return row
 
 
-def _csv_rows(path: Path) -> Iterator[TaskRow]:
+def _csv_rows(path: Path) -> Iterator[RecordRow]:
     with open_sound(path) as stream:
         table = pl.read_csv(stream.read(), infer_schema=False)
     yield from table.fill_null("").iter_rows(named=True)
 
 
-def _parquet_rows(path: Path) -> Iterator[TaskRow]:
+def _parquet_rows(path: Path) -> Iterator[RecordRow]:
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         for batch in file.iter_batches(_BATCH_ROWS, use_threads=False):
             yield from batch.to_pylist()

@@ -1,8 +1,8 @@
-"""Word lists that stand for the labels of the downstream tasks, from a JSON file.
+"""Word lists that stand for the labels of the downstream data sets, from a JSON file.
 
-One object; each of its members that is an object is a group of tasks: `label_order` names the
-labels, `synonyms` lists the strings of each, in this order, and `tasks` the tasks, where they are
-not the one that the member is named after.
+One object; each of its members that is an object is a group of data sets: `label_order` names the
+labels, `synonyms` lists the strings of each, in this order, and `tasks` the data sets, where they
+are not the one that the member is named after.
 """
 
 import json
@@ -10,22 +10,22 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from storage.documents.document_files import SourceError
-from storage.downstream.downstream_labels import WORDS, describe_labels, label_number
+from storage.downstream.downstream_labels import LABEL_NAMES, describe_labels, label_number
 
 Synonyms = tuple[tuple[str, ...], ...]
 
 
 def read_verbalizers(path: Path) -> dict[str, Synonyms]:
-    """Reads the strings of every label, by task.
+    """Reads the strings of every label, by data set.
 
     Args:
         path: The file.
 
     Returns:
-        For each task that the file names, its labels' strings, in the order of the labels.
+        For each data set that the file names, its labels' strings, in the order of the labels.
 
     Raises:
-        SourceError: The file does not have this form, or names an unknown task or label.
+        SourceError: The file does not have this form, or names an unknown data set or label.
     """
     try:
         content = json.loads(path.read_bytes().decode())
@@ -35,26 +35,29 @@ def read_verbalizers(path: Path) -> dict[str, Synonyms]:
         raise SourceError(f"{path.name}: must hold one JSON object, with a member per task")
     groups = {name: group for name, group in content.items() if isinstance(group, dict)}
     return {
-        task: _synonyms(task, group, f"{path.name}: {name}")
+        dataset: _synonyms(dataset, group, f"{path.name}: {name}")
         for name, group in groups.items()
-        for task in _tasks(name, group, path.name)
+        for dataset in _datasets(name, group, path.name)
     }
 
 
-def _tasks(name: str, group: Mapping[str, object], file: str) -> Iterator[str]:
+def _datasets(name: str, group: Mapping[str, object], file: str) -> Iterator[str]:
     tasks = group.get("tasks", [name])
-    for task in tasks if isinstance(tasks, list) else [tasks]:
-        if task not in WORDS:
-            raise SourceError(f"{file}: {name}: no task is called {task!r}; known: {_known()}")
-        yield task
+    for dataset in tasks if isinstance(tasks, list) else [tasks]:
+        if dataset not in LABEL_NAMES:
+            raise SourceError(f"{file}: {name}: no task is called {dataset!r}; known: {_known()}")
+        yield dataset
 
 
-def _synonyms(task: str, group: Mapping[str, object], place: str) -> Synonyms:
+def _synonyms(dataset: str, group: Mapping[str, object], place: str) -> Synonyms:
     order, synonyms = group.get("label_order"), group.get("synonyms")
-    numbers = [label_number(task, name) for name in order] if isinstance(order, list) else []
-    if sorted(-1 if number is None else number for number in numbers) != [*range(len(WORDS[task]))]:
+    numbers = [label_number(dataset, name) for name in order] if isinstance(order, list) else []
+    if sorted(-1 if number is None else number for number in numbers) != [
+        *range(len(LABEL_NAMES[dataset]))
+    ]:
         raise SourceError(
-            f"{place}: label_order must name each label of {task} once: {describe_labels(task)}"
+            f"{place}: label_order must name each label of {dataset} once: "
+            f"{describe_labels(dataset)}"
         )
     if not isinstance(synonyms, list) or len(synonyms) != len(numbers):
         raise SourceError(f"{place}: synonyms must hold a list for each label of label_order")
@@ -73,4 +76,4 @@ def _is_word(string: object) -> bool:
 
 
 def _known() -> str:
-    return ", ".join(WORDS)
+    return ", ".join(LABEL_NAMES)

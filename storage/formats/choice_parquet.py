@@ -1,6 +1,6 @@
 """Choice scores: the log-probability of every token of every choice, after every prompt.
 
-One shard per task. `strings.parquet` has a row per token of the strings that were scored: which
+One shard per data set. `strings.parquet` has a row per token of the strings that were scored: which
 string and label it belongs to, and its score after the domain premise. `records.parquet` has a row
 per record: id, label, whether it is for tuning, and a list with the score of each of these tokens
 after its prompt. Scores are float32, in a column per setting (`log_probs_0`, …): most systems have
@@ -23,7 +23,7 @@ ROW_GROUP_VALUES = 2**22
 
 
 class ChoiceTable(NamedTuple):
-    """All scores of one task (R records, S strings, E tokens of all strings, G settings).
+    """All scores of one data set (R records, S strings, E tokens of all strings, G settings).
 
     Attributes:
         record_ids: R ids.
@@ -49,7 +49,7 @@ class ChoiceTable(NamedTuple):
 
 
 def write_choices(folder: Path, table: ChoiceTable) -> None:
-    """Writes a task's scores; float32 holds them as the models gave them.
+    """Writes a data set's scores; float32 holds them as the models gave them.
 
     Args:
         folder: The shard's folder.
@@ -81,7 +81,7 @@ def write_choices(folder: Path, table: ChoiceTable) -> None:
 
 
 def read_choices(reader: ShardReader) -> ChoiceTable:
-    """A task's scores as they were written, in float64."""
+    """A data set's scores as they were written, in float64."""
     strings = pq.read_table(reader.local_path(STRINGS))
     records = pq.read_table(reader.local_path(RECORDS))
     string_E = strings["string"].to_numpy()

@@ -17,7 +17,7 @@ from storage.store.shard_files import ShardReader
 
 REJECTS_FILE = "rejects.parquet"
 GROUP_CHARACTERS = 1_000_000  # of a row group, what a reader holds at a time
-GROUP_ROWS = 65_536
+_GROUP_ROWS = 65_536
 _DOCUMENTS = pa.schema([(name, pa.string()) for name in ("doc_id", "text", "split", "source")])
 _REJECTS = pa.schema([("file", pa.string()), ("record", pa.int64()), ("reason", pa.string())])
 
@@ -40,7 +40,7 @@ class _PartWriter:
     def add(self, row: tuple[object, ...], characters: int) -> None:
         """Adds a row of so many characters."""
         if self._rows and (
-            self._buffered + characters > GROUP_CHARACTERS or len(self._rows) >= GROUP_ROWS
+            self._buffered + characters > GROUP_CHARACTERS or len(self._rows) >= _GROUP_ROWS
         ):
             self._flush()
         self._rows.append(row)

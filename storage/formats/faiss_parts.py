@@ -14,7 +14,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.formats.faiss_file import put_in_place
+from storage.formats.index_files import put_in_place
 
 _LISTS = struct.Struct("<4sQQ4sQ")  # kind, number of lists, bytes per code, way of sizes, sizes
 

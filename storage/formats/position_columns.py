@@ -1,6 +1,9 @@
-"""Columns with a row per scored position, in stream order: scores, features, routed scores."""
+"""Columns with a float32 per scored position, in stream order: scores, features, routed scores.
 
-from collections.abc import Sequence
+Legend: F features, G settings of a system, N positions.
+"""
+
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +14,13 @@ import pyarrow.parquet as pq
 from storage.store.shard_files import ShardReader
 
 SCORES = "scores.parquet"
+FEATURES = "features.parquet"
+ROUTED_COLUMNS = ("log_prob", "alpha")
+
+Float64Array = npt.NDArray[np.float64]
 
 
-def write_scores(folder: Path, log_probs_GN: npt.NDArray[np.float64]) -> None:
+def write_scores(folder: Path, log_probs_GN: Float64Array) -> None:
     """Write a split's scores.
 
     Args:
@@ -22,59 +29,53 @@ def write_scores(folder: Path, log_probs_GN: npt.NDArray[np.float64]) -> None:
             float32 holds them as the models gave them.
     """
     assert not np.isnan(log_probs_GN).any()
-    columns = [pa.array(log_probs_N.astype(np.float32)) for log_probs_N in log_probs_GN]
-    table = pa.Table.from_arrays(columns, [f"log_prob_{g}" for g in range(len(columns))])
-    pq.write_table(table, folder / SCORES, compression="zstd", use_dictionary=False)
+    names = [f"log_prob_{g}" for g in range(len(log_probs_GN))]
+    _write(folder / SCORES, names, log_probs_GN)
 
 
-def read_scores(reader: ShardReader) -> npt.NDArray[np.float64]:
+def read_scores(reader: ShardReader) -> Float64Array:
     """The scores (G, N) as they were written, in float64."""
-    table = pq.read_table(reader.local_path(SCORES))
-    columns: Sequence[pa.ChunkedArray] = table.columns
-    return np.stack([column.to_numpy() for column in columns]).astype(np.float64)
-
-
-FEATURES = "features.parquet"
+    return np.stack(_read(reader, SCORES)).astype(np.float64)
 
 
 def write_features(
     folder: Path, names: Sequence[str], features_NF: npt.NDArray[np.float32]
 ) -> None:
     """Write the features of a split's positions, the columns under their names."""
-    columns = [pa.array(np.ascontiguousarray(column_N)) for column_N in features_NF.T]
-    table = pa.Table.from_arrays(columns, list(names))
-    pq.write_table(table, folder / FEATURES, compression="zstd", use_dictionary=False)
+    _write(folder / FEATURES, names, features_NF.T)
 
 
 def read_features(reader: ShardReader, names: Sequence[str]) -> npt.NDArray[np.float32]:
     """The features (N, F) in the order of the names given."""
-    table = pq.read_table(reader.local_path(FEATURES), columns=list(names))
-    return np.stack([table[name].to_numpy() for name in names], axis=1)
-
-
-COLUMNS = ("log_prob", "alpha")
+    return np.stack(_read(reader, FEATURES, names), axis=1)
 
 
 def write_routed(
-    folder: Path,
-    split: str,
-    log_probs_N: npt.NDArray[np.float64],
-    alphas_N: npt.NDArray[np.float64],
+    folder: Path, split: str, log_probs_N: Float64Array, alphas_N: Float64Array
 ) -> None:
     """Write a split's scores and weights."""
-    columns = [pa.array(values_N.astype(np.float32)) for values_N in (log_probs_N, alphas_N)]
-    table = pa.Table.from_arrays(columns, list(COLUMNS))
-    pq.write_table(table, folder / _name(split), compression="zstd", use_dictionary=False)
+    _write(folder / _routed(split), ROUTED_COLUMNS, (log_probs_N, alphas_N))
 
 
-def read_routed(
-    reader: ShardReader, split: str
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def read_routed(reader: ShardReader, split: str) -> tuple[Float64Array, Float64Array]:
     """A split's scores and weights as they were written, in float64."""
-    table = pq.read_table(reader.local_path(_name(split)))
-    log_probs_N, alphas_N = (table[name].to_numpy().astype(np.float64) for name in COLUMNS)
-    return log_probs_N, alphas_N
+    log_probs_N, alphas_N = _read(reader, _routed(split), ROUTED_COLUMNS)
+    return log_probs_N.astype(np.float64), alphas_N.astype(np.float64)
 
 
-def _name(split: str) -> str:
+def _routed(split: str) -> str:
     return f"routed-{split}.parquet"
+
+
+def _write(path: Path, names: Iterable[str], columns: Iterable[npt.NDArray[np.floating]]) -> None:
+    arrays = [pa.array(column_N.astype(np.float32, order="C")) for column_N in columns]
+    table = pa.Table.from_arrays(arrays, list(names))
+    pq.write_table(table, path, compression="zstd", use_dictionary=False)
+
+
+def _read(
+    reader: ShardReader, name: str, columns: Sequence[str] | None = None
+) -> list[npt.NDArray[np.float32]]:
+    """Some columns in the order asked for, all of them by default."""
+    table = pq.read_table(reader.local_path(name), columns=columns and list(columns))
+    return [table[column].to_numpy() for column in columns or table.column_names]

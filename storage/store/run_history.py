@@ -72,6 +72,11 @@ def read_history(store: Store, pipeline: str, last: int | None = None) -> list[F
     return runs
 
 
+def last_artifacts(store: Store, pipeline: str) -> list[ArtifactRef]:
+    """The artifacts that a pipeline's newest finished run ended with; none before the first."""
+    return [ref for run in read_history(store, pipeline, last=1) for ref in run.artifacts]
+
+
 def pipelines(store: Store) -> list[str]:
     """Names of the pipelines that have a history, sorted."""
     return store.root.folders(REFS)

@@ -13,7 +13,7 @@ from memdec_core.downstream.downstream_table import (
 )
 from memdec_core.scoring.result_row import ResultRow
 from memdec_core.scoring.scoring_config import EvaluationConfig
-from storage.formats.row_tables import read_latency, read_results
+from storage.formats.row_tables import LATENCIES, RESULTS
 from tasks.inputs.downstream_scores import scored_tasks
 from tasks.jobs.stage_work import ShardRun
 from tasks.pages.compared.audit_page import audit_sections
@@ -67,7 +67,7 @@ def compared_measures(
         row | {"base": name}
         for number, name in names.items()
         if (ref := run.job.inputs.get(f"audit_{number}")) is not None
-        for row in read_results(run.store.readers(ref)["all"])
+        for row in RESULTS.read(run.store.readers(ref)["all"])
     ]
     timed = {
         name: run.store.readers(ref)["all"]
@@ -79,7 +79,7 @@ def compared_measures(
     }
     sections = [
         *downstream_sections(downstream),
-        *latency_sections({name: read_latency(reader) for name, reader in timed.items()}),
+        *latency_sections({name: LATENCIES.read(reader) for name, reader in timed.items()}),
         *[
             [f"![Time per token over the size of the datastore, {name}]({picture})"]
             for name, picture in zip(timed, pictures, strict=True)

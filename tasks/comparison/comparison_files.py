@@ -9,7 +9,7 @@ from memdec_core.plots.build_plots import alpha_curve_png, systems_png
 from memdec_core.plots.comparison_plots import Point, ablation_png, reliability_png
 from memdec_core.scoring.alpha_search import AlphaCurve
 from memdec_core.scoring.reliability import Reliability
-from storage.formats.row_tables import Row, write_mixture_curves, write_reliability, write_results
+from storage.formats.row_tables import MIXTURE_CURVES, RELIABILITY_BINS, RESULTS, Row
 from tasks.comparison.compared_measures import NOTHING_MEASURED, Measures
 from tasks.pages.compared.comparison_page import (
     ABLATION,
@@ -42,8 +42,8 @@ def write_comparison(
         reliability: Of the validation targets, where there are any.
         measures: What else was measured; its rows are among `rows`.
     """
-    write_results(folder, rows)
-    write_mixture_curves(
+    RESULTS.write(folder, rows)
+    MIXTURE_CURVES.write(
         folder,
         [
             {"system": system, "base": base, "alpha": alpha, "perplexity": perplexity}
@@ -55,7 +55,7 @@ def write_comparison(
     if reliability is not None:
         columns = ("predicted", "observed", "entries")
         points = reliability.points()
-        write_reliability(folder, [dict(zip(columns, p, strict=True)) for p in points])
+        RELIABILITY_BINS.write(folder, [dict(zip(columns, p, strict=True)) for p in points])
     pictures = _pictures(rows, curves, reliability) | measures.pictures
     for name, data in pictures.items():
         (folder / name).write_bytes(data)

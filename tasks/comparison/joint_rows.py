@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-from storage.formats.row_tables import read_results
+from storage.formats.row_tables import RESULTS
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import Manifest
 from storage.store.artifact_store import Store
@@ -28,7 +28,7 @@ def joint_rows(store: Store, comparisons: Mapping[str, ArtifactRef]) -> list[Joi
         own has that one's name.
     """
     tables = {
-        corpus: read_results(store.readers(ref)["all"]) for corpus, ref in comparisons.items()
+        corpus: RESULTS.read(store.readers(ref)["all"]) for corpus, ref in comparisons.items()
     }
     manifests = {corpus: store.require(ref) for corpus, ref in comparisons.items()}
     bases = _joint_names(

@@ -5,7 +5,7 @@ from itertools import pairwise
 from memdec_core.scoring.reliability import Reliability, measure_reliability, reliability_rows
 from memdec_core.scoring.result_row import TUNING_SPLIT, ResultRow
 from memdec_core.training.sparse_targets import SparseTargets
-from storage.formats.row_tables import read_results
+from storage.formats.row_tables import RESULTS
 from storage.formats.target_parquet import TargetReader
 from tasks.jobs.stage_work import ShardRun
 from tasks.pages.compared.loss_ablation import BETA
@@ -16,7 +16,7 @@ def fidelity_of(run: ShardRun) -> Rows:
     """The evaluation's rows of the memory's distance to p_kNN; none without an evaluation."""
     if "evaluation" not in run.job.inputs:
         return []
-    rows = read_results(run.store.readers(run.job.inputs["evaluation"])["all"])
+    rows = RESULTS.read(run.store.readers(run.job.inputs["evaluation"])["all"])
     return [row for row in rows if row["metric"] in MEASURES]
 
 

@@ -18,7 +18,7 @@ from memdec_core.downstream.downstream_config import DatasetName, DownstreamConf
 from memdec_core.downstream.downstream_prompts import DATASET_PROMPTS, Strings, prompt_text
 from memdec_core.downstream.downstream_records import sample_records, tuning_half
 from memdec_core.errors import UserError
-from storage.downstream.labelled_records import TaskRecord, read_task_records
+from storage.downstream.labelled_records import LabelledRecord, read_labelled_records
 from storage.downstream.verbalizer_file import read_verbalizers
 from storage.formats.choice_parquet import ChoiceTable
 from storage.store.artifact_store import Store
@@ -39,7 +39,7 @@ class TaskInputs(NamedTuple):
         n_cut: How many prompts were too long.
     """
 
-    records: list[TaskRecord]
+    records: list[LabelledRecord]
     tuning_R: NDArray[np.bool_]
     strings: ChoiceStrings
     prompts: Prompts
@@ -70,7 +70,7 @@ def read_inputs(
     config = DownstreamConfig.model_validate(run.job.config["downstream"])
     task = cast(DatasetName, run.shard)
     with source_errors():
-        records = read_task_records(task, task_path(config, task))
+        records = read_labelled_records(task, task_path(config, task))
     chosen = sample_records([each.record_id for each in records], config.max_records, config.seed)
     records = [records[number] for number in chosen]
     tuning_R = tuning_half([each.record_id for each in records])

@@ -2,8 +2,7 @@
 
 from memdec_core.search.neighbour_search import KEY_BLOCK, Datastore
 from storage.formats.embedding_zarr import EmbeddingReader
-from storage.formats.faiss_file import open_index
-from storage.formats.key_file import open_keys
+from storage.formats.index_files import open_index, open_keys
 from storage.store.shard_files import ShardReader
 
 INDEX_FILE = "index.faiss"

@@ -7,7 +7,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from memdec_core.plots.build_plots import loss_curves_png
 from memdec_core.training.trainer import TrainResult
-from storage.formats.row_tables import write_curves
+from storage.formats.row_tables import LOSS_CURVES
 
 
 def write_trained_model(
@@ -23,7 +23,7 @@ def write_trained_model(
     """
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    write_curves(folder / "curves.parquet", [point.model_dump() for point in result.curve])
+    LOSS_CURVES.write(folder, [point.model_dump() for point in result.curve])
     picture = loss_curves_png(result.curve, result.best_step)
     (folder / "curves.png").write_bytes(picture)
     return {

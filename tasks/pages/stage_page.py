@@ -6,7 +6,7 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from memdec_core.text.document_split import SPLITS
-from storage.formats.row_tables import read_results
+from storage.formats.row_tables import RESULTS
 from storage.objects.manifest import Manifest
 from storage.store.artifact_store import Store
 from tasks.jobs.stage_words import WORDS, page_title
@@ -69,7 +69,7 @@ def _when(manifest: Manifest) -> str:
 def _figures(store: Store, manifest: Manifest) -> list[str]:
     """The figures: those that splits share as one table, all others below."""
     if manifest.ref.stage == "evaluation":
-        rows = read_results(store.readers(manifest.ref)["all"])
+        rows = RESULTS.read(store.readers(manifest.ref)["all"])
         return ["## Results", "", *results_table(rows), "", RESULTS_NOTE]
     by_split, single = split_figures(manifest.figures)
     lines: list[str] = []

@@ -1,86 +1,146 @@
 """A choice as completions and as chat completions show it, whole or as a part of a stream."""
 
-from typing import Protocol
+import math
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
+from memdec_core.serving.request import TokenScores
+from tasks.serving.choice_text import PlacedToken
 from tasks.serving.generation_stream import Delta
-from tasks.serving.token_scores import ScoreWriter
+from tasks.serving.model_catalog import ModelCatalog
 
 Json = dict[str, object]
 
-
-class AnswerFormat(Protocol):
-    """One of OpenAI's two shapes of an answer."""
-
-    @property
-    def kind(self) -> str:
-        """The `object` of a whole answer."""
-
-    @property
-    def part_kind(self) -> str:
-        """The `object` of a part of a stream."""
-
-    @property
-    def id_prefix(self) -> str:
-        """What an answer's id begins with."""
-
-    def opening(self, choice: int) -> Json | None:
-        """What a stream says of a choice before its text, if anything."""
-
-    def part(self, delta: Delta) -> Json:
-        """A choice in a part of a stream."""
-
-    def whole(self, delta: Delta) -> Json:
-        """A choice that is complete."""
-        ...
+LEAST = -9999.0
+"""What OpenAI writes for a logarithm of 0, which JSON cannot say."""
 
 
+class ScoreWriter(NamedTuple):
+    """Writes tokens' scores in the three shapes that answers have.
+
+    Attributes:
+        catalog: Names tokens and memories.
+        top: Most probable tokens to tell.
+    """
+
+    catalog: ModelCatalog
+    top: int = 0
+
+    def completion(self, tokens: tuple[PlacedToken, ...]) -> dict[str, object]:
+        """As `logprobs` of a completion."""
+        names = self.catalog.token_bytes.name
+        return {
+            "tokens": [names(placed.token) for placed in tokens],
+            "token_logprobs": [
+                None if placed.scores is None else _finite(placed.scores.log_prob)
+                for placed in tokens
+            ],
+            "top_logprobs": [self._best(placed.scores) for placed in tokens] if self.top else None,
+            "text_offset": [placed.offset for placed in tokens],
+        }
+
+    def _best(self, scores: TokenScores | None) -> dict[str, float] | None:
+        if scores is None:
+            return None
+        shown = (*scores.top[: self.top], (scores.token, scores.log_prob))
+        name = self.catalog.token_bytes.name
+        return {name(token): _finite(log_prob) for token, log_prob in shown}
+
+    def chat(self, tokens: tuple[PlacedToken, ...]) -> dict[str, object]:
+        """As `logprobs` of a chat completion."""
+        content = [
+            {
+                **self._chat_token(placed.token, placed.scores.log_prob),
+                "top_logprobs": [
+                    self._chat_token(token, log_prob)
+                    for token, log_prob in placed.scores.top[: self.top]
+                ],
+            }
+            for placed in tokens
+            if placed.scores is not None
+        ]
+        return {"content": content, "refusal": None}
+
+    def _chat_token(self, token: int, log_prob: float) -> dict[str, object]:
+        token_bytes = self.catalog.token_bytes
+        return {
+            "token": token_bytes.name(token),
+            "logprob": _finite(log_prob),
+            "bytes": list(token_bytes[token]),
+        }
+
+    def parts(self, tokens: tuple[PlacedToken, ...]) -> list[dict[str, object]]:
+        """As our own `memdec`: under the mixture, the base and every memory."""
+        return [
+            {
+                "token": self.catalog.token_bytes.name(placed.token),
+                "prob": math.exp(placed.scores.log_prob),
+                "base_prob": math.exp(placed.scores.part_log_probs[0]),
+                "memory_probs": {
+                    name: math.exp(log_prob)
+                    for name, log_prob in zip(
+                        self.catalog.memories, placed.scores.part_log_probs[1:], strict=True
+                    )
+                },
+            }
+            for placed in tokens
+            if placed.scores is not None
+        ]
+
+
+def _finite(log_prob: float) -> float:
+    return max(log_prob, LEAST)
+
+
+@dataclass(frozen=True, kw_only=True)
 class CompletionFormat:
     """Of /v1/completions.
 
-    Args:
+    Attributes:
         scores: Writes probabilities.
         logprobs: Whether the request wants log-probabilities.
         parts: Whether it wants those of base and memories.
+        kind: The `object` of a whole answer.
+        part_kind: That of a part of a stream.
+        id_prefix: What an answer's id begins with.
     """
 
-    kind = part_kind = "text_completion"
-    id_prefix = "cmpl-"
-
-    def __init__(self, scores: ScoreWriter, *, logprobs: bool, parts: bool) -> None:
-        self._scores = scores
-        self._logprobs = logprobs
-        self._parts = parts
+    scores: ScoreWriter
+    logprobs: bool
+    parts: bool
+    kind: ClassVar = "text_completion"
+    part_kind: ClassVar = "text_completion"
+    id_prefix: ClassVar = "cmpl-"
 
     def opening(self, _choice: int) -> None:
-        """Nothing."""
+        """What a stream says of a choice before its text: nothing."""
 
     def part(self, delta: Delta) -> Json:
-        """As `AnswerFormat.part`."""
+        """A choice in a part of a stream, or a complete one."""
         tokens = delta.piece.tokens
         choice: Json = {
             "index": delta.choice,
             "text": delta.piece.text,
-            "logprobs": self._scores.completion(tokens) if self._logprobs else None,
+            "logprobs": self.scores.completion(tokens) if self.logprobs else None,
             "finish_reason": delta.finish_reason,
         }
-        if self._parts:
-            choice["memdec"] = self._scores.parts(tokens)
+        if self.parts:
+            choice["memdec"] = self.scores.parts(tokens)
         return choice
 
     whole = part
 
 
+@dataclass(frozen=True, kw_only=True)
 class ChatFormat:
-    """Of /v1/chat/completions; arguments as those of `CompletionFormat`."""
+    """Of /v1/chat/completions; attributes as those of `CompletionFormat`."""
 
-    kind = "chat.completion"
-    part_kind = "chat.completion.chunk"
-    id_prefix = "chatcmpl-"
-
-    def __init__(self, scores: ScoreWriter, *, logprobs: bool, parts: bool) -> None:
-        self._scores = scores
-        self._logprobs = logprobs
-        self._parts = parts
+    scores: ScoreWriter
+    logprobs: bool
+    parts: bool
+    kind: ClassVar = "chat.completion"
+    part_kind: ClassVar = "chat.completion.chunk"
+    id_prefix: ClassVar = "chatcmpl-"
 
     def opening(self, choice: int) -> Json:
         """Whose turn it is."""
@@ -88,12 +148,12 @@ class ChatFormat:
         return {"index": choice, "delta": said, "logprobs": None, "finish_reason": None}
 
     def part(self, delta: Delta) -> Json:
-        """As `AnswerFormat.part`."""
+        """A choice in a part of a stream."""
         text = delta.piece.text
         return self._choice(delta, "delta", {"content": text} if text else {})
 
     def whole(self, delta: Delta) -> Json:
-        """As `AnswerFormat.whole`."""
+        """A choice that is complete."""
         said = {"role": "assistant", "content": delta.piece.text, "refusal": None}
         return self._choice(delta, "message", said)
 
@@ -102,9 +162,13 @@ class ChatFormat:
         choice: Json = {
             "index": delta.choice,
             role: said,
-            "logprobs": self._scores.chat(tokens) if self._logprobs else None,
+            "logprobs": self.scores.chat(tokens) if self.logprobs else None,
             "finish_reason": delta.finish_reason,
         }
-        if self._parts:
-            choice["memdec"] = self._scores.parts(tokens)
+        if self.parts:
+            choice["memdec"] = self.scores.parts(tokens)
         return choice
+
+
+AnswerFormat = CompletionFormat | ChatFormat
+"""OpenAI's two shapes of an answer."""

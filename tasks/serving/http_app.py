@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from tasks.serving.answer_formats import AnswerFormat, ChatFormat, CompletionFormat
+from tasks.serving.answer_formats import AnswerFormat, ChatFormat, CompletionFormat, ScoreWriter
 from tasks.serving.answers import Answer, EventStream, unless_disconnected
 from tasks.serving.api_errors import add_error_handlers
 from tasks.serving.engine_slot import EngineSlot
@@ -19,7 +19,6 @@ from tasks.serving.request_bodies import ChatRequest, CompletionRequest, Request
 from tasks.serving.request_guard import RequestGuard
 from tasks.serving.server_metrics import MeasuredRequests, RequestClock, ServerMetrics
 from tasks.serving.server_settings import ServerSettings
-from tasks.serving.token_scores import ScoreWriter
 
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
@@ -90,7 +89,7 @@ def _add_completions(app: FastAPI, answerer: _Answerer) -> None:
             body,
             lambda catalog, limits: plan_completion(body, catalog, limits),
             lambda catalog: CompletionFormat(
-                ScoreWriter(catalog, body.logprobs or 0),
+                scores=ScoreWriter(catalog, body.logprobs or 0),
                 logprobs=body.logprobs is not None,
                 parts=body.memdec_probabilities,
             ),
@@ -103,7 +102,7 @@ def _add_completions(app: FastAPI, answerer: _Answerer) -> None:
             body,
             lambda catalog, limits: plan_chat(body, catalog, limits),
             lambda catalog: ChatFormat(
-                ScoreWriter(catalog, body.top_logprobs),
+                scores=ScoreWriter(catalog, body.top_logprobs),
                 logprobs=body.logprobs,
                 parts=body.memdec_probabilities,
             ),

@@ -17,9 +17,10 @@ from memdec_core.text.tokenizer_match import explain_difference, real_vocab_size
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.inputs.base_names import name_bases
+from tasks.inputs.finished_run import evaluated_alpha
 from tasks.serving.engine_slot import ServedSet
 from tasks.serving.model_catalog import BASE, ModelCatalog, ServedMemory
-from tasks.use.side_by_side import tuned_alpha
+from tasks.use.opened_models import model_folder
 
 
 class ServedPipeline(NamedTuple):
@@ -55,21 +56,18 @@ def open_models(
             "give it another `name` in its YAML file"
         )
     first = pipelines[0].base
-    base_folder = _folder(store, first)
-    tokenizer = load_tokenizer(base_folder)
-    for pipeline in pipelines:
-        _check_tokenizer(tokenizer, _folder(store, pipeline.memory), pipeline.name)
+    folders = [model_folder(store, ref) for ref in (first, *(each.memory for each in pipelines))]
+    tokenizer = load_tokenizer(folders[0])
+    for pipeline, folder in zip(pipelines, folders[1:], strict=True):
+        _check_tokenizer(tokenizer, folder, pipeline.name)
     memories = [
         ServedMemory(
-            pipeline.name, tuned_alpha(store, pipeline.evaluation) if alpha is None else alpha
+            pipeline.name, evaluated_alpha(store, pipeline.evaluation) if alpha is None else alpha
         )
         for pipeline in pipelines
     ]
     where, vocabulary = resolve_device(device), real_vocab_size(tokenizer)
-    base, *others = (
-        TransformerLM(load_model(folder, where), vocabulary)
-        for folder in (base_folder, *(_folder(store, pipeline.memory) for pipeline in pipelines))
-    )
+    base, *others = (TransformerLM(load_model(each, where), vocabulary) for each in folders)
     catalog = ModelCatalog(
         base_name=name_bases(store, {BASE: first})[BASE],
         memories=memories,
@@ -91,8 +89,3 @@ def _check_tokenizer(base: PreTrainedTokenizerFast, memory: Path, name: str) -> 
             f"the memory of `{name}` cannot be put beside the base: {difference} Serve it with a "
             "base of its own family, or name another pipeline first"
         )
-
-
-def _folder(store: Store, ref: ArtifactRef) -> Path:
-    store.require(ref)
-    return store.readers(ref)["all"].folder()

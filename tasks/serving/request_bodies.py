@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 Weight = Annotated[float, Field(ge=0, le=1)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
 StopString = Annotated[str, Field(min_length=1)]
+TokenId = Annotated[int, Field(ge=0)]
+Prompt = str | list[TokenId]
 
 
 class StreamOptions(BaseModel):
@@ -72,10 +74,6 @@ class RequestFields(BaseModel):
     def stops(self) -> tuple[str, ...]:
         """The stop strings as a tuple."""
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
-
-
-TokenId = Annotated[int, Field(ge=0)]
-Prompt = str | list[TokenId]
 
 
 class CompletionRequest(RequestFields):

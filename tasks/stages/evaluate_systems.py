@@ -14,7 +14,7 @@ from memdec_core.scoring.system_comparison import (
     perplexity_row,
 )
 from memdec_core.training.sparse_targets import SparseTargets
-from storage.formats.row_tables import write_alpha_curve, write_results
+from storage.formats.row_tables import ALPHA_CURVE, RESULTS
 from storage.formats.target_parquet import TargetReader
 from tasks.inputs.evaluated_splits import EvaluatedSplit, bootstrap_of, open_splits
 from tasks.inputs.scored_systems import only_scores, scored_bases
@@ -80,8 +80,8 @@ def _write(
         base: dict(zip(curve.alphas_G.tolist(), curve.perplexities_G.tolist(), strict=True))
         for base, curve in curves.items()
     }
-    write_results(folder, [row._asdict() for row in rows])
-    write_alpha_curve(
+    RESULTS.write(folder, [row._asdict() for row in rows])
+    ALPHA_CURVE.write(
         folder,
         [
             {"base": base, "alpha": alpha, "perplexity": perplexity}

@@ -14,9 +14,9 @@ from memdec_core.scoring.promotion_gate import GateCheck, interval_check, verdic
 from memdec_core.scoring.result_row import TUNING_SPLIT
 from memdec_core.scoring.scoring_config import EvaluationConfig, PromotionConfig
 from memdec_core.scoring.system_comparison import Scores
-from storage.formats.row_tables import write_checks
+from storage.formats.row_tables import CHECKS
 from tasks.inputs.evaluated_splits import bootstrap_of, open_splits
-from tasks.inputs.evaluation_rows import evaluation_rows
+from tasks.inputs.finished_run import evaluation_rows
 from tasks.inputs.scored_systems import only_scores, scored_bases
 from tasks.jobs.stage_kinds import PREVIOUS_TEXT
 from tasks.jobs.stage_work import ShardRun, StageWork
@@ -52,7 +52,7 @@ def judge_shard(run: ShardRun) -> dict[str, JsonValue]:
     ]
     said = verdict(checks)
     passed = all(check.passed for check in checks)
-    write_checks(run.writer.folder, [check._asdict() for check in checks])
+    CHECKS.write(run.writer.folder, [check._asdict() for check in checks])
     page = gate_page(checks, said, has_production=OLD in run.job.inputs)
     (run.writer.folder / "report.md").write_text(page, encoding="utf-8")
     return {"passed": passed, "why": said}

@@ -2,7 +2,7 @@
 
 from pydantic import JsonValue
 
-from storage.formats.row_tables import read_results
+from storage.formats.row_tables import RESULTS
 from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.pages.lineage import trace
 from tasks.pages.report_page import headline, report_page
@@ -31,7 +31,7 @@ def report_shard(run: ShardRun) -> dict[str, JsonValue]:
         if source in reader.names():
             (run.writer.folder / name).write_bytes(reader.read(source))
             pictures.append(name)
-    rows = read_results(run.store.readers(inputs["evaluation"])["all"])
+    rows = RESULTS.read(run.store.readers(inputs["evaluation"])["all"])
     lineage = trace(inputs.values(), run.store.require)
     page = report_page(stages, lineage, rows, pictures)
     (run.writer.folder / "report.md").write_text(page, encoding="utf-8")

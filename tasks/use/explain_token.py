@@ -13,17 +13,14 @@ from memdec_core.targets.explanation import (
     probable_tokens,
     token_shares,
 )
-from memdec_core.text.tokenizer_compatibility import shared_vocab_size
-from memdec_core.text.tokenizer_loading import load_tokenizer
 from storage.store.artifact_store import Store
 from tasks.inputs.stream_text import StreamText
 from tasks.use.explained_position import (
     DATASTORE,
     ExplainedPipeline,
     ExplainedPosition,
-    model_folder,
 )
-from tasks.use.opened_pair import check_ids
+from tasks.use.opened_models import model_folder, shared_ids
 
 TOKENS_BEFORE = 40
 TOKENS_AFTER = 12
@@ -115,15 +112,13 @@ def explain_token(
         StorageError: An artifact is not there or could not be read.
     """
     pipeline.require(store)
-    question = _Question(load_tokenizer(model_folder(store, pipeline.key_model)))
+    read = (pipeline.key_model, pipeline.memory, pipeline.base)
+    ids = shared_ids(*(model_folder(store, ref) for ref in read))
+    question = _Question(ids.tokenizers[0])
     prompt_ids = question.read_prompt(prompt, pipeline.windows.length - 1)
     asked = None if token is None else question.read_token(token)
-    vocab_size = min(
-        shared_vocab_size(question.tokenizer, load_tokenizer(model_folder(store, ref)))
-        for ref in (pipeline.memory, pipeline.base)
-    )
-    check_ids(prompt_ids if asked is None else [*prompt_ids, asked], vocab_size)
-    position = ExplainedPosition(store, pipeline, prompt_ids, vocab_size, device)
+    ids.check(prompt_ids if asked is None else [*prompt_ids, asked])
+    position = ExplainedPosition(store, pipeline, prompt_ids, ids.vocab_size, device)
     said = position.distributions
     chosen = int(said.p_mem_V.argmax()) if asked is None else asked
     carriers = carriers_of(position.neighbours, chosen)

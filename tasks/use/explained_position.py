@@ -1,7 +1,6 @@
 """The position after a prompt: its neighbours in the datastore, and what each system says there."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -32,6 +31,7 @@ from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.inputs.open_datastore import open_datastore
 from tasks.jobs.stage_job import StageJob
+from tasks.use.opened_models import model_folder
 
 DATASTORE = "train"
 
@@ -136,11 +136,6 @@ class ExplainedPosition:
         datastore = open_datastore(index, self.embeddings)
         found = search_neighbours(datastore, queries, pipeline.search.k)
         return weigh_neighbours(found, self.embeddings.next_tokens(), pipeline.search.tau)
-
-
-def model_folder(store: Store, ref: ArtifactRef) -> Path:
-    """The folder of a model's artifact."""
-    return store.readers(ref)["all"].folder()
 
 
 def _key_of(model: PreTrainedModel, embeddings: StageJob, prompt: list[int]) -> NDArray[np.float16]:

@@ -8,9 +8,6 @@ from transformers import PreTrainedTokenizerFast
 
 from memdec_core.joint import JointForCausalLM
 from memdec_core.models.model_loading import load_model
-from memdec_core.text.tokenizer_compatibility import shared_vocab_size
-from memdec_core.text.tokenizer_loading import load_tokenizer
-from memdec_core.text.tokenizer_match import real_vocab_size
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from storage.store.published_folder import check_destination, published_folder
@@ -19,6 +16,7 @@ from tasks.jobs.software import software_versions
 from tasks.pages.lineage import trace
 from tasks.use.exported_facts import ExportedFacts, ExportedPipeline, exported_facts
 from tasks.use.model_card import model_card
+from tasks.use.opened_models import model_folder, shared_ids
 
 PROVENANCE = "provenance.json"
 MOST_SHARD_BYTES = "5GB"
@@ -80,15 +78,13 @@ def export_joint(
 
 def _write_model(store: Store, facts: ExportedFacts, folder: Path) -> None:
     """Weights in the types that they are stored in, configuration and tokenizer."""
-    base, memory = (
-        store.readers(ref)["all"].folder() for ref in (facts.base, facts.pipeline.memory)
-    )
-    tokenizers = load_tokenizer(base), load_tokenizer(memory)
+    base, memory = (model_folder(store, ref) for ref in (facts.base, facts.pipeline.memory))
+    ids = shared_ids(base, memory)
     joint = JointForCausalLM.from_models(
         load_model(base, dtype="auto"),
         {facts.pipeline.name: load_model(memory, dtype="auto")},
         {facts.pipeline.name: facts.alpha},
-        shared_vocab_size(*tokenizers),
+        ids.vocab_size,
         None if facts.router is None else open_router(store, facts.router),
     )
     for part, name in zip(joint.parts, (facts.hub_model or "", ""), strict=True):
@@ -101,7 +97,7 @@ def _write_model(store: Store, facts: ExportedFacts, folder: Path) -> None:
     joint.save_pretrained(folder, max_shard_size=MOST_SHARD_BYTES)
     for weights in folder.glob("*.safetensors"):  # which nobody else could read
         weights.chmod((folder / "config.json").stat().st_mode)
-    _write_tokenizer(min(tokenizers, key=real_vocab_size), folder)
+    _write_tokenizer(ids.tokenizer, folder)
 
 
 def _write_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from memdec_core.errors import UserError
-from storage.formats.row_tables import read_results
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import Manifest
 from storage.store.artifact_store import Store
-from storage.store.run_history import read_history
 from tasks.inputs.base_names import name_bases
-from tasks.inputs.evaluation_rows import evaluation_rows
+from tasks.inputs.finished_run import evaluation_rows, made_by
 from tasks.inputs.scored_systems import base_models
 from tasks.pages.report_tables import Rows
 
@@ -143,9 +141,7 @@ def _chosen(store: Store, pipeline: ExportedPipeline, wanted: str | None) -> tup
 
 def _comparison(store: Store, pipeline: ExportedPipeline) -> ArtifactRef | None:
     """The newest comparison that read this pipeline's evaluation."""
-    runs = reversed(read_history(store, pipeline.comparison))
-    made = (ref for run in runs for ref in run.artifacts if ref.stage == "comparison")
-    for ref in made:
+    for ref in made_by(store, pipeline.comparison, "comparison"):
         manifest = store.manifest(ref)
         if manifest is not None and manifest.inputs.get("evaluation") == pipeline.evaluation:
             return ref
@@ -156,7 +152,7 @@ def _compared(store: Store, comparison: ArtifactRef, base: ArtifactRef) -> Rows:
     """The comparison's rows of one base, which it may call otherwise."""
     bases = base_models(store, store.require(comparison).inputs)
     names = name_bases(store, bases)
-    rows = read_results(store.readers(comparison)["all"])
+    rows = evaluation_rows(store, comparison)
     found = [names[number] for number, ref in bases.items() if ref == base]
     return _of_base(rows, found[0]) if found else ()
 

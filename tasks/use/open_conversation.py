@@ -7,11 +7,10 @@ import torch
 from memdec_core.decoding.decoding_config import ContinuationConfig
 from memdec_core.errors import UserError
 from memdec_core.joint.conversation import Conversation
-from memdec_core.models.model_loading import resolve_device
 from memdec_core.text.tokenizer_loading import load_tokenizer
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
-from tasks.use.open_joint import open_joint
+from tasks.use.opened_models import model_folder, open_joint
 
 
 def open_conversation(
@@ -38,15 +37,12 @@ def open_conversation(
         UserError: The base has no chat template, or the tokenizers are incompatible.
         StorageError: A model is not there, or the store could not be read.
     """
-    store.require(base)
-    store.require(memory)
-    base_folder, memory_folder = (store.readers(ref)["all"].folder() for ref in (base, memory))
-    tokenizer = load_tokenizer(base_folder)
+    tokenizer = load_tokenizer(model_folder(store, base))
     if tokenizer.chat_template is None:
         raise UserError(
             "the base model's tokenizer has no chat template, so it was hardly tuned to chat: use "
             "`memdec generate`, or a base model with a template (chat_template.jinja in its folder)"
         )
-    joint = open_joint(base_folder, memory_folder, "memory", alpha, resolve_device(device)).model
+    joint = open_joint(store, base, memory, alpha, device).model
     torch.manual_seed(sampling.seed)
     return Conversation(joint, tokenizer, sampling, alpha, system)

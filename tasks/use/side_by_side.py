@@ -3,31 +3,10 @@
 from typing import Literal
 
 from memdec_core.decoding.decoding_config import ContinuationConfig
-from memdec_core.errors import UserError
 from memdec_core.joint.continuation import continue_text
-from memdec_core.models.model_loading import resolve_device
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
-from tasks.inputs.evaluation_rows import evaluation_rows
-from tasks.use.open_joint import open_joint
-from tasks.use.opened_pair import check_ids
-
-
-def tuned_alpha(store: Store, evaluation: ArtifactRef) -> float:
-    """The α that an evaluation chose on the validation split, for its first base.
-
-    Raises:
-        UserError: There is no such evaluation.
-    """
-    for row in evaluation_rows(store, evaluation):
-        if row["metric"] == "alpha":
-            alpha = row["value"]
-            assert isinstance(alpha, float)
-            return alpha
-    raise UserError(
-        f"{store.url}: {evaluation} has not been made, so no α is known; "
-        "run the pipeline first, or give --alpha"
-    )
+from tasks.use.opened_models import open_joint
 
 
 def side_by_side(
@@ -58,14 +37,10 @@ def side_by_side(
             or spells out a token that one of them lacks.
         StorageError: The store could not be read.
     """
-    store.require(base)
-    store.require(memory)
-    base_folder, memory_folder = (store.readers(ref)["all"].folder() for ref in (base, memory))
-    where = resolve_device(device)
-    joint, tokenizer = open_joint(base_folder, memory_folder, "memory", alpha, where)
-    tokens = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    check_ids(tokens, joint.config.vocab_size)
+    joint, ids = open_joint(store, base, memory, alpha, device)
+    tokens = ids.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    ids.check(tokens)
     return {
-        name: continue_text(joint, tokenizer, tokens, config, weight)
+        name: continue_text(joint, ids.tokenizer, tokens, config, weight)
         for name, weight in (("base", 0.0), ("memory", alpha))
     }

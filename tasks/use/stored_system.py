@@ -4,7 +4,6 @@ What belongs to it is read from the store: the newest finished run of the pipeli
 evaluation, which names the memory, the bases and the α it tuned.
 """
 
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,14 +13,9 @@ from memdec_core.errors import UserError
 from memdec_core.models.language_model import TransformerLM
 from memdec_core.models.mixture import MixtureLM
 from memdec_core.models.model_loading import load_model, resolve_device
-from memdec_core.text.tokenizer_compatibility import shared_vocab_size
-from memdec_core.text.tokenizer_loading import load_tokenizer
-from memdec_core.text.tokenizer_match import real_vocab_size
-from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
-from storage.store.run_history import pipelines, read_history
-from tasks.use.opened_pair import open_pair
-from tasks.use.side_by_side import tuned_alpha
+from tasks.inputs.finished_run import evaluated_alpha, newest_evaluation
+from tasks.use.opened_models import model_folder, open_pair, shared_ids
 
 
 class StoredSystem(BaseModel):
@@ -64,36 +58,15 @@ def open_system(wanted: StoredSystem) -> OpenedSystem:
             f"{store.url}: {evaluation} was made by an older memdec; "
             "`memdec run` the pipeline again"
         )
-    base_folder = _folder(store, store.require(scores).inputs["model"])
+    base_folder = model_folder(store, store.require(scores).inputs["model"])
+    memory_folder = model_folder(store, inputs["memory"])
     where = resolve_device(wanted.device)
-    memory_folder = _folder(store, inputs["memory"])
     if wanted.system == "base":
         # over the same ids as with its memory, so that the two can be compared
-        tokenizers = load_tokenizer(base_folder), load_tokenizer(memory_folder)
-        lm = TransformerLM(load_model(base_folder, where), shared_vocab_size(*tokenizers))
-        return OpenedSystem(lm, min(tokenizers, key=real_vocab_size))
-    alpha = tuned_alpha(store, evaluation) if wanted.alpha is None else wanted.alpha
-    base, memory, tokenizer = open_pair(base_folder, memory_folder, where)
-    return OpenedSystem(MixtureLM(base, memory, alpha), tokenizer)
-
-
-def newest_evaluation(store: Store, pipeline: str) -> ArtifactRef:
-    """The evaluation that the pipeline's newest finished run with one ended with.
-
-    Raises:
-        UserError: There is none.
-    """
-    for run in reversed(read_history(store, pipeline)):
-        for ref in run.artifacts:
-            if ref.stage == "evaluation":
-                return ref
-    known = ", ".join(pipelines(store)) or "none"
-    raise UserError(
-        f"{store.url}: no finished run of a pipeline `{pipeline}` with an evaluation (known: "
-        f"{known}); give the name in the pipeline's YAML file, and `memdec run` it first"
-    )
-
-
-def _folder(store: Store, ref: ArtifactRef) -> Path:
-    store.require(ref)
-    return store.readers(ref)["all"].folder()
+        ids = shared_ids(base_folder, memory_folder)
+        return OpenedSystem(
+            TransformerLM(load_model(base_folder, where), ids.vocab_size), ids.tokenizer
+        )
+    alpha = evaluated_alpha(store, evaluation) if wanted.alpha is None else wanted.alpha
+    base, memory, ids = open_pair(base_folder, memory_folder, where)
+    return OpenedSystem(MixtureLM(base, memory, alpha), ids.tokenizer)

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
-from tasks.inputs.built_corpus import BuiltCorpus
+from tasks.inputs.finished_run import BuiltCorpus
 
 ANNOUNCE_AGAIN_AFTER = timedelta(hours=24)
 

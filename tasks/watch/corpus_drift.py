@@ -19,7 +19,7 @@ from memdec_core.windows.windows import WindowConfig, make_windows
 from storage.formats.token_shards import TokenReader
 from storage.objects.manifest import Manifest
 from storage.store.artifact_store import Store
-from tasks.inputs.built_corpus import BuiltCorpus
+from tasks.inputs.finished_run import BuiltCorpus
 from tasks.jobs.run_settings import RunSettings
 from tasks.stages.score_model import batch_tokens, open_scored
 from tasks.watch.drift_figures import SAMPLE_TOKENS, Drift

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from memdec_core.text.text_config import CorpusConfig
 from storage.looks.look_record import CorpusLook
-from tasks.inputs.built_corpus import BuiltCorpus
+from tasks.inputs.finished_run import BuiltCorpus
 from tasks.watch.watched_listing import Listing
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from memdec_core.text.text_config import CorpusConfig
 from storage.documents.document_sources import Source
-from storage.documents.source_stamps import source_stamp
+from storage.documents.source_digests import source_stamp
 from tasks.identity.corpus_identity import READING_ORDER, corpus_sources, source_errors
 
 _PATIENCE = 10

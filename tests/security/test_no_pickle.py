@@ -12,8 +12,7 @@ import pytest
 from memdec_core.errors import UserError
 from memdec_core.models.model_loading import load_model
 from storage.formats.checkpoint_files import CheckpointFiles
-from storage.formats.faiss_file import open_index
-from storage.formats.key_file import open_keys
+from storage.formats.index_files import open_index, open_keys
 from storage.formats.router_files import read_router
 from storage.formats.token_shards import TokenReader
 from storage.objects.artifact_ref import ArtifactRef

@@ -1,6 +1,6 @@
 """The history of a finished pipeline: an evaluation of a base with a memory."""
 
-from storage.formats.row_tables import write_results
+from storage.formats.row_tables import RESULTS
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from storage.store.run_history import record_run
@@ -20,7 +20,7 @@ def record_pipeline(store: Store, name: str, alpha: float) -> ArtifactRef:
     }
     row = {"system": "memory", "base": "b", "split": "valid", "metric": "alpha", "value": alpha}
     row |= {"ci_low": None, "ci_high": None, "n": 5}
-    shard = (lambda folder: write_results(folder, [row]), {})
+    shard = (lambda folder: RESULTS.write(folder, [row]), {})
     evaluation = publish(store, "evaluation", {"all": shard}, {"alpha": alpha}, inputs)
     record_run(store, name, None, [base, inputs["memory"], evaluation])
     return evaluation

@@ -16,7 +16,7 @@ from memdec_core.models.mixture import MixtureLM
 from memdec_core.scoring.result_row import ResultRow
 from memdec_core.scoring.scoring_config import ScoringConfig
 from memdec_core.text.tokenizer_loading import load_tokenizer
-from storage.formats.row_tables import write_examples, write_results
+from storage.formats.row_tables import MEMORISED, RESULTS
 from storage.formats.token_shards import TokenReader
 from tasks.inputs.base_names import name_bases
 from tasks.inputs.stream_text import StreamText
@@ -55,8 +55,8 @@ def audit_shard(run: ShardRun) -> dict[str, JsonValue]:
             rows += verbatim_rows(system, name, audit.split, runs_S, config)
         if audit.split == AUDITED:
             examples = list(_examples(run, audit, config))
-    write_results(run.writer.folder, [row._asdict() for row in rows])
-    write_examples(run.writer.folder, examples)
+    RESULTS.write(run.writer.folder, [row._asdict() for row in rows])
+    MEMORISED.write(run.writer.folder, examples)
     return _figures(rows)
 
 

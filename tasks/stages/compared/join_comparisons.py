@@ -6,7 +6,7 @@ from pydantic import JsonValue
 
 from memdec_core.plots.build_plots import systems_png
 from memdec_core.plots.comparison_plots import forgetting_png
-from storage.formats.row_tables import read_latency, write_joint_results
+from storage.formats.row_tables import JOINT_RESULTS, LATENCIES
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.comparison.joint_rows import joint_rows
@@ -37,7 +37,7 @@ def join_shard(run: ShardRun) -> dict[str, JsonValue]:
     comparisons = dict(sorted(run.job.inputs.items()))
     rows = joint_rows(run.store, comparisons)
     folder = run.writer.folder
-    write_joint_results(folder, rows)
+    JOINT_RESULTS.write(folder, rows)
     pictures = _pictures(rows)
     for name, data in pictures.items():
         (folder / name).write_bytes(data)
@@ -56,7 +56,7 @@ def _timed(
 ) -> dict[str, list[dict[str, JsonValue]]]:
     """What a token takes, by corpus and base, where it was measured."""
     tables = [
-        (corpus, read_latency(store.readers(ref)["all"]))
+        (corpus, LATENCIES.read(store.readers(ref)["all"]))
         for corpus, comparison in comparisons.items()
         for role, ref in store.require(comparison).inputs.items()
         if role.startswith("latency_")

@@ -14,7 +14,7 @@ from memdec_core.errors import UserError
 from memdec_core.models.language_model import TransformerLM
 from memdec_core.plots.latency_plot import RatioPoint, latency_png
 from memdec_core.scoring.scoring_config import ScoringConfig
-from storage.formats.row_tables import write_latency
+from storage.formats.row_tables import LATENCIES
 from storage.formats.token_shards import TokenReader
 from tasks.comparison.timed_systems import TimedSystem, open_systems
 from tasks.inputs.base_names import name_bases
@@ -61,7 +61,7 @@ def measure_shard(run: ShardRun) -> dict[str, JsonValue]:
             _row(system, context, timings[_key(system)], flops.get(system.name)) | common
             for system in systems
         ]
-    write_latency(run.writer.folder, rows)
+    LATENCIES.write(run.writer.folder, rows)
     # the longest prompts come last
     picture = _picture(systems, timings, flops["memory"], context)
     (run.writer.folder / PICTURE).write_bytes(picture)

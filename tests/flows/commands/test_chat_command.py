@@ -9,11 +9,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tasks.use.open_joint import open_joint
 
 from memdec_core.decoding.decoding_config import ContinuationConfig
 from memdec_core.joint.conversation import Conversation
 from memdec_core.text.tokenizer_loading import load_tokenizer
-from tasks.use.open_joint import open_joint
 from tests.services.command_line import ENTRY, ROOT
 from tests.services.running_services import comes_true
 from tests.support.tiny_run import TinyRun

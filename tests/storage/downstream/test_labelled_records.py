@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from storage.documents.document_files import SourceError
-from storage.downstream.labelled_records import TaskRecord, read_task_records
+from storage.downstream.labelled_records import LabelledRecord, read_labelled_records
 
 # what the hub's data sets hold, one record each, and what it means
 PUBLISHED: list[tuple[str, dict[str, object], dict[str, str], int]] = [
@@ -79,9 +79,9 @@ def test_published_data_sets_are_read_in_every_format(
     tmp_path: Path, suffix: str, task: int
 ) -> None:
     name, row, fields, label = PUBLISHED[task]
-    (record,) = read_task_records(name, write(tmp_path, suffix, [row]))
+    (record,) = read_labelled_records(name, write(tmp_path, suffix, [row]))
     expected_id = str(row.get("id", row.get("idx", f"{name}#1")))
-    assert record == TaskRecord(expected_id, fields, label)
+    assert record == LabelledRecord(expected_id, fields, label)
 
 
 def test_label_names_and_positions_in_listed_choices_count(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_label_names_and_positions_in_listed_choices_count(tmp_path: Path) -> No
             "choices": ["neither", "true", "false"],
         },
     ]
-    records = read_task_records("cb", write(tmp_path, ".jsonl", rows))
+    records = read_labelled_records("cb", write(tmp_path, ".jsonl", rows))
     assert [record.label for record in records] == [2, 1, 2]
 
 
@@ -105,7 +105,7 @@ def test_a_title_is_kept_unless_it_is_blank(tmp_path: Path) -> None:
         {"id": "a", "title": "T", "text": "A", "label": 0},
         {"id": "b", "title": " ", "text": "B", "label": 3},
     ]
-    records = read_task_records("agn", write(tmp_path, ".jsonl", rows))
+    records = read_labelled_records("agn", write(tmp_path, ".jsonl", rows))
     assert [record.fields for record in records] == [{"title": "T", "text": "A"}, {"text": "B"}]
 
 
@@ -134,7 +134,7 @@ def test_a_bad_record_is_named_with_its_file_and_a_remedy(tmp_path: Path, fault:
     row, message = BAD_RECORDS[fault]
     path = write(tmp_path, ".jsonl", [GOOD, row, GOOD])
     with pytest.raises(SourceError, match=message) as raised:
-        read_task_records("mr", path)
+        read_labelled_records("mr", path)
     assert str(raised.value).startswith("records.jsonl: record 2: ")
 
 
@@ -154,7 +154,7 @@ def test_a_damaged_file_is_named_with_the_line(
     path = tmp_path / "records.jsonl"
     path.write_bytes(content)
     with pytest.raises(SourceError, match=rf"records\.jsonl: .*{message}"):
-        read_task_records("mr", path)
+        read_labelled_records("mr", path)
 
 
 @pytest.mark.parametrize(
@@ -173,13 +173,13 @@ def test_tables_that_cannot_be_read_are_named(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(SourceError, match=message):
-        read_task_records("mr", tmp_path / name)
+        read_labelled_records("mr", tmp_path / name)
 
 
 def test_two_records_of_one_id_are_refused(tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [{"id": "x", "text": "a", "label": 0}] * 2
     with pytest.raises(SourceError, match=r"record 2 has an id that an earlier one has, 'x'"):
-        read_task_records("mr", write(tmp_path, ".jsonl", rows))
+        read_labelled_records("mr", write(tmp_path, ".jsonl", rows))
 
 
 REAL_COUNTS = {
@@ -201,6 +201,6 @@ def test_the_nine_tasks_have_the_labels_that_are_documented(task: str) -> None:
     path = FOLDER / f"{task}.jsonl.gz"
     if not path.exists():
         pytest.skip(f"NOT TESTED: the real data sets, which are not in {FOLDER}")
-    labels = [record.label for record in read_task_records(task, path)]
+    labels = [record.label for record in read_labelled_records(task, path)]
     counts = REAL_COUNTS[task]
     assert [labels.count(label) for label in range(len(counts))] == counts

@@ -4,9 +4,8 @@ import faiss
 import numpy as np
 import pytest
 
-from storage.formats.faiss_file import open_index, write_index
 from storage.formats.faiss_parts import IndexParts, fits_in_parts
-from storage.objects.store_errors import DamagedArtifact
+from storage.formats.index_files import open_index, write_index
 
 KEYS = np.random.default_rng(0).standard_normal((700, 8)).astype(np.float32)
 
@@ -77,14 +76,3 @@ def test_other_kinds_are_written_whole(factory: str, tmp_path: Path) -> None:
     opened = open_index(tmp_path / "index.faiss")
     np.testing.assert_array_equal(opened.search(KEYS[:9], 5)[1], index.search(KEYS[:9], 5)[1])
     assert [path.name for path in tmp_path.iterdir()] == ["index.faiss"]
-
-
-@pytest.mark.parametrize("content", [None, b"", b"not an index"])
-def test_a_file_that_is_no_index_is_named_with_a_remedy(
-    content: bytes | None, tmp_path: Path
-) -> None:
-    path = tmp_path / "index.faiss"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(DamagedArtifact, match=r"index\.faiss.*--force index"):
-        open_index(path)

@@ -1,46 +1,10 @@
-"""Features, routed scores and routers come back as they were written."""
-
-from pathlib import Path
+"""Routers come back as they were written."""
 
 import numpy as np
 
-from storage.formats.position_columns import (
-    read_features,
-    read_routed,
-    write_features,
-    write_routed,
-)
 from storage.formats.router_files import read_router, write_router
 from storage.store.artifact_store import Store
-from storage.store.shard_files import ShardReader
-from tests.support.artifacts import Fill, publish
-
-
-def stored(store: Store, fill: Fill) -> ShardReader:
-    return store.readers(publish(store, "alpha_router", {"all": (fill, {})}))["all"]
-
-
-def test_features_are_read_in_the_order_asked_for(store: Store) -> None:
-    features_NF = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
-    reader = stored(store, lambda folder: write_features(folder, ("a", "b", "c"), features_NF))
-    np.testing.assert_array_equal(read_features(reader, ("a", "b", "c")), features_NF)
-    np.testing.assert_array_equal(read_features(reader, ("c", "a")), features_NF[:, [2, 0]])
-
-
-def test_routed_scores_keep_their_split_and_their_weights(store: Store) -> None:
-    scores = {
-        split: np.random.default_rng(n).uniform(-9, 0, (2, 5)) for n, split in enumerate("ab")
-    }
-
-    def fill(folder: Path) -> None:
-        for split, (log_probs_N, alphas_N) in scores.items():
-            write_routed(folder, split, log_probs_N, alphas_N)
-
-    reader = stored(store, fill)
-    for split, written in scores.items():
-        found = np.stack(read_routed(reader, split))
-        np.testing.assert_array_equal(found, written.astype(np.float32))
-        assert found.dtype == np.float64
+from tests.support.artifacts import publish
 
 
 def test_routers_keep_empty_scalar_and_strided_weights(store: Store) -> None:
@@ -50,7 +14,8 @@ def test_routers_keep_empty_scalar_and_strided_weights(store: Store) -> None:
         "strided": np.arange(12.0).reshape(3, 4).T,
     }
     facts = {"features": ["a", "b"], "penalty": 1e-3}
-    reader = stored(store, lambda folder: write_router(folder, arrays, {**facts}))
+    shards = {"all": (lambda folder: write_router(folder, arrays, {**facts}), {})}
+    reader = store.readers(publish(store, "alpha_router", shards))["all"]
     found, found_facts = read_router(reader)
     assert found_facts == facts
     assert set(found) == set(arrays)

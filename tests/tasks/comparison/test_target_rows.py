@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.formats.row_tables import write_results
+from storage.formats.row_tables import RESULTS
 from storage.formats.target_parquet import GROUP_ROWS, TargetBlock, write_targets
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
@@ -60,7 +60,7 @@ def test_reliability_is_that_of_all_validation_targets(store: Store) -> None:
 
 
 def test_of_the_evaluation_only_fidelity_is_taken(store: Store) -> None:
-    shards = {"all": (lambda folder: write_results(folder, [PERPLEXITY, FIDELITY]), {})}
+    shards = {"all": (lambda folder: RESULTS.write(folder, [PERPLEXITY, FIDELITY]), {})}
     run = run_of(store, {"evaluation": publish(store, "evaluation", shards)})
     assert fidelity_of(run) == [FIDELITY]
 

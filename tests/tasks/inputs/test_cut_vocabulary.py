@@ -22,7 +22,7 @@ from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun
 from tasks.stages import score_model
 from tasks.stages.compared import score_choices, score_retrieval
-from tasks.use.opened_pair import check_ids, open_pair
+from tasks.use.opened_models import open_pair
 from tasks.use.stored_system import StoredSystem, open_system
 from tests.oracles.perplexity_oracle import sliding_window_log_probs
 from tests.support.artifacts import publish
@@ -156,8 +156,8 @@ def test_a_pair_reads_a_spelled_out_token_as_text_and_mixes_over_the_shared_ids(
     save_model(tmp_path / "base", base, 1)
     save_model(tmp_path / "memory", memory, 2)
     pair = open_pair(tmp_path / "base", tmp_path / "memory", torch.device("cpu"))
-    tokens = pair.tokenizer("The memory <tool_3> reads", add_special_tokens=False)["input_ids"]
-    check_ids(tokens, pair.base.vocab_size)
+    tokens = pair.ids.tokenizer("The memory <tool_3> reads", add_special_tokens=False)["input_ids"]
+    pair.ids.check(tokens)
     mixture = MixtureLM(pair.base, pair.memory, 0.6)
     log_probs_V = mixture.log_probs(torch.tensor([tokens]))[0, -1]
     one, other = (
@@ -172,9 +172,9 @@ def test_a_prompt_that_neither_tokenizer_reads_as_shared_ids_is_refused(tmp_path
     longer_tokenizer(["<other>", "<tool_3>"]).save_pretrained(tmp_path / "memory")
     pair = open_pair(tmp_path / "base", tmp_path / "memory", torch.device("cpu"))
     assert pair.base.vocab_size == pair.memory.vocab_size == 400
-    tokens = pair.tokenizer("a <tool_3>", add_special_tokens=False)["input_ids"]
+    tokens = pair.ids.tokenizer("a <tool_3>", add_special_tokens=False)["input_ids"]
     with pytest.raises(UserError, match=r"\(id 401\) .*share only the ids below 400; leave it out"):
-        check_ids(tokens, pair.base.vocab_size)
+        pair.ids.check(tokens)
 
 
 def test_a_memory_of_another_family_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from pydantic import JsonValue
 
 from memdec_core.windows.windows import WindowConfig, make_windows
-from storage.formats.row_tables import read_alpha_curve, read_results
+from storage.formats.row_tables import ALPHA_CURVE, RESULTS
 from storage.formats.target_parquet import TargetBlock, write_targets
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
@@ -72,10 +72,10 @@ def published(run: ShardRun) -> tuple[dict[tuple, dict], list[dict]]:
     """The table by (system, base, split, metric), and the α curve."""
     run.writer.commit(evaluate_shard(run), seconds=1, peak_memory_bytes=1)
     reader = run.store.readers(run.job.ref)["all"]
-    rows = read_results(reader)
+    rows = RESULTS.read(reader)
     keys = [(row["system"], row["base"], row["split"], row["metric"]) for row in rows]
     assert len(set(keys)) == len(keys)
-    return dict(zip(keys, rows, strict=True)), read_alpha_curve(reader)
+    return dict(zip(keys, rows, strict=True)), ALPHA_CURVE.read(reader)
 
 
 def test_the_table_agrees_with_plain_loops_over_the_models(store: Store) -> None:

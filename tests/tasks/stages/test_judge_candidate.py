@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from storage.formats.position_columns import write_scores
-from storage.formats.row_tables import read_checks, write_results
+from storage.formats.row_tables import CHECKS, RESULTS
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
@@ -35,7 +35,7 @@ def fill_evaluation(kl: float) -> Fill:
         "system": "memory_alone", "base": None, "split": "valid", "metric": "kl", "value": kl,
         "ci_low": kl - 0.1, "ci_high": kl + 0.1, "n": 9,
     }  # fmt: skip
-    return lambda folder: write_results(folder, [row])
+    return lambda folder: RESULTS.write(folder, [row])
 
 
 def gate_of(
@@ -88,7 +88,7 @@ def judged(run: ShardRun) -> tuple[dict[str, JsonValue], dict[str, dict[str, Jso
     figures = judge_shard(run)
     run.writer.commit(figures, seconds=1, peak_memory_bytes=1)
     reader = run.store.readers(run.job.ref)["all"]
-    checks = {str(check["check"]): check for check in read_checks(reader)}
+    checks = {str(check["check"]): check for check in CHECKS.read(reader)}
     return figures, checks, reader.read("report.md").decode()
 
 

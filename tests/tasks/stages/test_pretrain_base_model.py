@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+import polars as pl
 import pytest
 from pydantic import JsonValue
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -10,7 +11,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from memdec_core.errors import UserError
 from storage.documents.document_records import Document
 from storage.formats.corpus_parquet import CorpusWriter
-from storage.formats.row_tables import read_curves
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
@@ -66,7 +66,11 @@ def test_a_pretrained_model_is_a_usable_folder_and_has_learned(store: Store) -> 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     assert len(tokenizer) == model.config.vocab_size == meta["vocab_size"] == 300
     assert tokenizer.decode(tokenizer(TEXTS[3])["input_ids"]) == TEXTS[3]
-    valid = [p["loss"] for p in read_curves(folder / "curves.parquet") if p["split"] == "valid"]
+    valid = [
+        p["loss"]
+        for p in pl.read_parquet(folder / "curves.parquet").to_dicts()
+        if p["split"] == "valid"
+    ]
     assert meta["valid_loss"] == min(valid) < 0.6 * valid[0]
     assert isinstance(meta["positions_trained"], int)
     assert 0.9 * 8000 < meta["positions_trained"] < 1.1 * 8000 + 256

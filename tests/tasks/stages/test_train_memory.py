@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from pydantic import JsonValue
@@ -12,7 +13,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from memdec_core.errors import UserError
 from memdec_core.windows.epoch_order import POOL_GROUPS
-from storage.formats.row_tables import read_curves
 from storage.formats.target_parquet import CACHED_GROUPS, TargetBlock, write_targets
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
@@ -106,7 +106,7 @@ def test_a_memory_is_a_usable_hugging_face_folder_that_has_learned(store: Store)
     tokenizer = AutoTokenizer.from_pretrained(run.writer.folder)
     assert model.num_parameters() == meta["parameters"]
     assert len(tokenizer) == VOCABULARY
-    curve = read_curves(run.writer.folder / "curves.parquet")
+    curve = pl.read_parquet(run.writer.folder / "curves.parquet").to_dicts()
     valid = [point["loss"] for point in curve if point["split"] == "valid"]
     assert meta["valid_loss"] == min(valid) < 0.8 * valid[0]
     assert meta["positions_trained"] == 20 * (89 + 69 + 119)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from storage.formats.row_tables import write_results
+from storage.formats.row_tables import RESULTS
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import ManifestDraft
 from storage.store.artifact_store import Store
@@ -74,7 +74,7 @@ def fill_nothing(folder: Path) -> None:
 
 
 def fill_evaluation(folder: Path) -> None:
-    write_results(folder, ROWS)
+    RESULTS.write(folder, ROWS)
     (folder / "alpha_curve.png").write_bytes(PNG)
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from storage.objects.artifact_ref import ArtifactRef
-from tasks.inputs.built_corpus import BuiltCorpus
+from tasks.inputs.finished_run import BuiltCorpus
 from tasks.watch.announcement import is_due
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)

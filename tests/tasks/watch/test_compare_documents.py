@@ -12,7 +12,7 @@ from storage.looks.corpus_looks import write_seen
 from storage.looks.look_record import CorpusLook
 from storage.store.artifact_store import Store
 from tasks.identity.corpus_identity import reading_identity
-from tasks.inputs.built_corpus import newest_built_corpus
+from tasks.inputs.finished_run import newest_built_corpus
 from tasks.jobs.run_settings import RunSettings
 from tasks.watch import compare_documents
 from tasks.watch.compare_documents import NEVER_RUN, NO_NEW_TEXT, ChangeReport, report_changes

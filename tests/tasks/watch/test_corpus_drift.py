@@ -9,7 +9,7 @@ from storage.formats.corpus_parquet import CorpusReader
 from storage.formats.position_columns import read_scores
 from storage.formats.token_shards import TokenReader
 from storage.store.artifact_store import Store
-from tasks.inputs.built_corpus import BuiltCorpus, newest_built_corpus
+from tasks.inputs.finished_run import BuiltCorpus, newest_built_corpus
 from tasks.jobs.run_settings import RunSettings
 from tasks.watch import corpus_drift
 from tasks.watch.corpus_drift import measure_drift

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from pydantic import JsonValue
@@ -11,7 +12,6 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from memdec_core.errors import UserError
-from storage.formats.row_tables import read_curves
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
@@ -97,7 +97,7 @@ def test_an_adapted_model_is_a_plain_hugging_face_folder_that_has_learned(
         load_file(base / "model.safetensors").keys()
     )
     assert len(AutoTokenizer.from_pretrained(folder)) == VOCABULARY
-    curve = read_curves(folder / "curves.parquet")
+    curve = pl.read_parquet(folder / "curves.parquet").to_dicts()
     valid = [point["loss"] for point in curve if point["split"] == "valid"]
     assert meta["valid_loss"] == min(valid) < 0.95 * valid[0]
     assert meta["valid_kl"] is None

@@ -17,7 +17,7 @@ from memdec_core.decoding.decoders import (
 from memdec_core.errors import UserError
 from memdec_core.models.language_model import TransformerLM
 from storage.formats.position_columns import write_scores
-from storage.formats.row_tables import read_examples, read_results
+from storage.formats.row_tables import MEMORISED, RESULTS
 from storage.formats.token_shards import write_token_shard
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
@@ -126,7 +126,7 @@ def plain_runs(system: str, documents: list[list[int]]) -> dict[int, int]:
 @pytest.mark.parametrize("memory_gb", [2, 0.001])
 def test_the_table_counts_what_is_really_generated(store: Store, memory_gb: float) -> None:
     _run, figures = audit(store, memory_gb=memory_gb)
-    rows = read_results(store.readers(REF)["all"])
+    rows = RESULTS.read(store.readers(REF)["all"])
     table = {(r["split"], r["system"], r["metric"]): r for r in rows}
     assert len(table) == len(rows) == 2 * 3 * 3
     for split in ("train", "test"):
@@ -150,7 +150,7 @@ def test_the_table_counts_what_is_really_generated(store: Store, memory_gb: floa
 
 def test_examples_are_the_longest_texts_that_the_memory_reproduces(store: Store) -> None:
     audit(store)
-    examples = read_examples(store.readers(REF)["all"])
+    examples = MEMORISED.read(store.readers(REF)["all"])
     texts, tokenizer = DOCUMENTS["train"], tiny_tokenizer()
     memory, base = (plain_runs(system, texts) for system in ("memory_alone", "base"))
     longest = sorted(memory, key=lambda number: (-memory[number], number))

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from memdec_core.errors import UserError
 from storage.formats.position_columns import write_scores
-from storage.formats.row_tables import read_mixture_curves, read_results
+from storage.formats.row_tables import MIXTURE_CURVES, RESULTS
 from storage.formats.token_shards import write_token_shard
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
@@ -163,7 +163,7 @@ def published(run: ShardRun) -> tuple[Table, str]:
     """The table by (system, base, split, metric), and the page."""
     run.writer.commit(compare_shard(run), seconds=1, peak_memory_bytes=1)
     reader = run.store.readers(run.job.ref)["all"]
-    rows = read_results(reader)
+    rows = RESULTS.read(reader)
     keys = [(row["system"], row["base"], row["split"], row["metric"]) for row in rows]
     assert len(set(keys)) == len(keys)
     return dict(zip(keys, rows, strict=True)), reader.read("report.md").decode()
@@ -307,7 +307,7 @@ def test_elsewhere_systems_are_mixed_as_on_the_domain(store: Store) -> None:
 def test_the_curves_that_weights_were_read_from_are_kept(store: Store) -> None:
     run = comparison_of(store)
     table, page = published(run)
-    curves = read_mixture_curves(run.store.readers(run.job.ref)["all"])
+    curves = MIXTURE_CURVES.read(run.store.readers(run.job.ref)["all"])
     names = names_of(table)
     expected = {
         (part, name, alpha): perplexity(mixture(number, part, "valid", 0, alpha))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import JsonValue
 
-from storage.formats.row_tables import read_results, write_latency, write_results
+from storage.formats.row_tables import LATENCIES, RESULTS
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
@@ -62,9 +62,9 @@ def publish_comparison(
         model = publish(store, "base_model", {}, {"seed": seed})
         scores = publish(store, "scores", {}, {"of": name, "seed": seed}, {"model": model})
         inputs[f"base_{number}"] = scores
-    timed = {"all": (partial(write_latency, rows=[TIMED]), {})}
+    timed = {"all": (partial(LATENCIES.write, rows=[TIMED]), {})}
     inputs["latency_0"] = publish(store, "latency", timed, {"of": name})
-    shards = {"all": (lambda folder: write_results(folder, rows), {})}
+    shards = {"all": (lambda folder: RESULTS.write(folder, rows), {})}
     return publish(store, "comparison", shards, {"name": name}, inputs)
 
 
@@ -85,7 +85,7 @@ def result_of(run: ShardRun) -> tuple[list[dict[str, JsonValue]], str, dict[str,
     figures = join_shard(run)
     run.writer.commit(figures, seconds=1, peak_memory_bytes=1)
     reader = run.store.readers(run.job.ref)["all"]
-    return read_results(reader), reader.read("report.md").decode(), figures
+    return RESULTS.read(reader), reader.read("report.md").decode(), figures
 
 
 def table_under(page: str, heading: str) -> list[list[str]]:

@@ -20,7 +20,7 @@ from memdec_core.systems.passage_retrieval import PassageIndex, cut_passages
 from memdec_core.systems.retrieval_config import RetrievalConfig
 from memdec_core.systems.retrieval_lm import RetrievalLM
 from storage.formats.embedding_zarr import EmbeddingReader
-from storage.formats.row_tables import read_latency
+from storage.formats.row_tables import LATENCIES
 from storage.formats.token_shards import TokenReader
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
@@ -97,7 +97,7 @@ def latency_of(
 def measured(run: ShardRun) -> tuple[list[dict[str, JsonValue]], dict[str, JsonValue]]:
     figures = measure_shard(run)
     run.writer.commit(figures, seconds=1, peak_memory_bytes=1)
-    return read_latency(run.store.readers(REF)["all"]), figures
+    return LATENCIES.read(run.store.readers(REF)["all"]), figures
 
 
 def opened(run: ShardRun) -> dict[tuple[str, int | None], TimedSystem]:

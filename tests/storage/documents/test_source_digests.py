@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from storage.documents.document_sources import DatasetSource, FileSource, PackageSource
-from storage.documents.source_stamps import source_stamp
+from storage.documents.source_digests import source_stamp
 
 
 def overwrite(path: Path) -> None:

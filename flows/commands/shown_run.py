@@ -1,4 +1,4 @@
-"""Progress bars of the stages that a command runs."""
+"""What a command that runs stages itself gives them: a Prefect server, and progress bars."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,12 +6,14 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from flows.server.console import screen
+from flows.server.prefect_server import start_temporary_server
 from tasks.running.progress import TERMINAL
 
 
 @contextmanager
-def progress_bars() -> Iterator[None]:
-    """Shows the progress of running stages on the terminal."""
+def shown_run() -> Iterator[None]:
+    """Starts a temporary server where none is configured; shows the progress of stages."""
+    start_temporary_server()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     hidden = not screen.is_terminal
     with Progress(*columns, console=screen, transient=True, disable=hidden) as display:

@@ -7,7 +7,7 @@ import pytest
 
 from storage.store.artifact_store import Store
 from storage.store.run_history import read_history, record_run
-from tasks.inputs.built_corpus import newest_built_corpus
+from tasks.inputs.finished_run import newest_built_corpus
 from tests.support.tiny_run import TinyRun
 
 

@@ -11,16 +11,16 @@ from typing import Literal, NamedTuple, Self
 
 Kind = Literal[
     "base",
-    "rag",
     "knn_lm",
-    "lora",
+    "rag",
     "dapt",
+    "lora",
     "dapt_small",
     "memory",
-    "memory_router",
     "memory_beta",
     "memory_datastore",
     "memory_student",
+    "memory_router",
     "memory_alone",
     "memory_scores",
     "production",
@@ -34,6 +34,8 @@ Kind = Literal[
     "audit",
     "tokens",
 ]
+LAST = 99
+"""Place of what the paper's table does not have."""
 
 
 class SystemKind(NamedTuple):
@@ -42,15 +44,17 @@ class SystemKind(NamedTuple):
     Attributes:
         title: What runs and pages say they are about. Where `{base}` stands in it, every base has
             one of its own; where `{variant}` does, there are several, each with a name.
-        label: What tables and plots call it, in them in the order of `KINDS`.
+        label: What tables and plots call it.
+        place: Its place in the paper's table, and in ours.
         scored: How scores of its own are compared: in the base's place, mixed with the base under
             one of several settings, or mixed as they are. None where it has none.
         downstream: Whether a comparison classifies downstream tasks with it.
-        named: Labels of single variants, which come before the others.
+        named: Labels of the variants that have a place; the others come last.
     """
 
     title: str
     label: str = ""
+    place: int = LAST
     scored: Literal["in place", "under settings", "mixed"] | None = None
     downstream: bool = False
     named: Mapping[str, str] = {}
@@ -67,28 +71,29 @@ class SystemKind(NamedTuple):
 
 
 KINDS: dict[Kind, SystemKind] = {
-    "base": SystemKind("{base}", "base", "in place", downstream=True),
-    "rag": SystemKind("in-context retrieval on {base}", "in-context retrieval", "in place"),
-    "knn_lm": SystemKind("kNN-LM on {base}", "kNN-LM", "under settings", downstream=True),
-    "lora": SystemKind("LoRA on {base}", "LoRA", "in place", downstream=True),
-    "dapt": SystemKind("DAPT on {base}", "DAPT", "in place", downstream=True),
+    "base": SystemKind("{base}", "base", 0, "in place", downstream=True),
+    "knn_lm": SystemKind("kNN-LM on {base}", "kNN-LM", 2, "under settings", downstream=True),
+    "rag": SystemKind("in-context retrieval on {base}", "in-context retrieval", 1, "in place"),
+    "dapt": SystemKind("DAPT on {base}", "DAPT", 4, "in place", downstream=True),
+    "lora": SystemKind("LoRA on {base}", "LoRA", 3, "in place", downstream=True),
     "dapt_small": SystemKind(
-        "DAPT of the student", "+ DAPT of the student", "mixed", downstream=True
+        "DAPT of the student", "+ DAPT of the student", 5, "mixed", downstream=True
     ),
-    "memory": SystemKind("the memory", "+ memory", "mixed", downstream=True),
-    "memory_router": SystemKind("the memory with an adaptive α", "+ memory, adaptive α"),
+    "memory": SystemKind("the memory", "+ memory", 6, "mixed", downstream=True),
     "memory_beta": SystemKind(
         "the memory with β = {variant}",
         "+ memory, β = {variant}",
+        8,
         "mixed",
         named={"1": "+ memory, KL only", "0": "+ memory, cross-entropy only"},
     ),
     "memory_datastore": SystemKind(
-        "the memory of datastore {variant}", "+ memory, datastore of {variant}", "mixed"
+        "the memory of datastore {variant}", "+ memory, datastore of {variant}", scored="mixed"
     ),
     "memory_student": SystemKind(
-        "the memory of student {variant}", "+ memory, student {variant}", "mixed"
+        "the memory of student {variant}", "+ memory, student {variant}", scored="mixed"
     ),
+    "memory_router": SystemKind("the memory with an adaptive α", "+ memory, adaptive α", 7),
     "memory_alone": SystemKind("the memory alone", "memory alone"),
     "memory_scores": SystemKind("the memory"),
     "production": SystemKind("the memory in production"),
@@ -102,7 +107,7 @@ KINDS: dict[Kind, SystemKind] = {
     "audit": SystemKind("{base}"),
     "tokens": SystemKind("the tokens"),
 }
-"""In the order of the paper's table."""
+"""In the order of a comparison's rows."""
 
 _NUMBER = re.compile(r"_(0|[1-9]\d*)")
 _VARIANT = re.compile(r"_([^_:]+)")
@@ -188,10 +193,11 @@ class SystemName(NamedTuple):
         return f"{said} on {self.corpus.replace('_', ' ')}" if self.corpus else said
 
     @property
-    def place(self) -> tuple[int, bool, str]:
+    def place(self) -> tuple[int, str]:
         """What tables sort by."""
-        named = self.variant in KINDS[self.kind].named
-        return list(KINDS).index(self.kind), not named, self.system
+        record = KINDS[self.kind]
+        placed = not record.has_variants or self.variant in record.named
+        return record.place if placed else LAST, self.system
 
     def on(self, corpus: str) -> Self:
         """The same on another corpus."""

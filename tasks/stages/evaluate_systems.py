@@ -14,6 +14,7 @@ from memdec_core.scoring.system_comparison import (
     mixture_rows,
     perplexity_row,
 )
+from memdec_core.scoring.system_name import SystemName
 from storage.formats.row_tables import write_alpha_curve, write_results
 from storage.formats.target_parquet import TargetReader
 from tasks.inputs.evaluated_splits import EvaluatedSplit, bootstrap_of, open_splits
@@ -49,7 +50,7 @@ def evaluate_shard(run: ShardRun) -> dict[str, JsonValue]:
     grid = AlphaGrid(config.alphas, config.refine_alpha)
     curves: dict[str, AlphaCurve] = {}
     for number, name in scored_bases(run).items():
-        base = only_scores(run, f"base_{number}")
+        base = only_scores(run, SystemName("base", number).role)
         mixed, curves[name] = mixture_rows("memory", name, base, memory, bootstraps, grid)
         rows += [*base_rows(name, base, bootstraps), *mixed]
     return _write(run, rows, curves)

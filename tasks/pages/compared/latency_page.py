@@ -7,6 +7,9 @@ from pydantic import JsonValue
 from memdec_core.plots.latency_plot import SYSTEM_LABELS
 from tasks.pages.report_tables import markdown_row, readable
 
+PICTURE = "latency.png"
+"""Of one base, beside its table."""
+
 NOTE = (
     "Greedy generation of one text, warm. Times are medians over rounds in which every system "
     "continues the same prompt in turn. The ratio is that of the time per token after the first to "

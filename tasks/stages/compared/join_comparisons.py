@@ -6,6 +6,7 @@ from pydantic import JsonValue
 
 from memdec_core.plots.comparison_plots import forgetting_png
 from memdec_core.plots.pictures import systems_png
+from memdec_core.scoring.system_name import SystemName
 from storage.formats.row_tables import read_latency, write_joint_results
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
@@ -56,10 +57,10 @@ def _timed(
 ) -> dict[str, list[dict[str, JsonValue]]]:
     """What a token takes, by corpus and base, where it was measured."""
     tables = [
-        (corpus, read_latency(store.readers(ref)["all"]))
+        (corpus, read_latency(store.readers(inputs[name.role])["all"]))
         for corpus, comparison in comparisons.items()
-        for role, ref in store.require(comparison).inputs.items()
-        if role.startswith("latency_")
+        for inputs in [store.require(comparison).inputs]
+        for name in SystemName.among(inputs, "latency")
     ]
     return {f"{corpus}, {rows[0]['base']}": rows for corpus, rows in tables}
 

@@ -192,13 +192,22 @@ class SystemName(NamedTuple):
         said = KINDS[self.kind].title.format(base=base, variant=self.variant.replace("_", " "))
         return f"{said} on {self.corpus.replace('_', ' ')}" if self.corpus else said
 
-    @property
-    def place(self) -> tuple[int, str]:
-        """What tables sort by."""
-        record = KINDS[self.kind]
-        placed = not record.has_variants or self.variant in record.named
-        return record.place if placed else LAST, self.system
-
     def on(self, corpus: str) -> Self:
         """The same on another corpus."""
         return self._replace(corpus=corpus)
+
+
+def label_of(system: str) -> str:
+    """What tables and plots call a system, by its name in tables."""
+    name = SystemName.parse(system)
+    return (name and name.label) or system.replace("_", " ")
+
+
+def table_order(system: str) -> tuple[int, str]:
+    """What tables sort systems by: the paper's table, then their names."""
+    name = SystemName.parse(system)
+    if name is None:
+        return LAST, system
+    record = KINDS[name.kind]
+    placed = not record.has_variants or name.variant in record.named
+    return record.place if placed else LAST, system

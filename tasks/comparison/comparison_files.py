@@ -9,6 +9,7 @@ from memdec_core.plots.comparison_plots import Point, ablation_png, reliability_
 from memdec_core.plots.pictures import alpha_curve_png, systems_png
 from memdec_core.scoring.alpha_search import AlphaCurve
 from memdec_core.scoring.reliability import Reliability
+from memdec_core.scoring.system_name import label_of
 from storage.formats.row_tables import (
     Row,
     read_latency,
@@ -25,10 +26,9 @@ from tasks.pages.compared.comparison_page import (
     alpha_picture,
     comparison_page,
 )
-from tasks.pages.compared.comparison_tables import label_of, number, perplexities
+from tasks.pages.compared.comparison_tables import ablation, number, perplexities
 from tasks.pages.compared.downstream_page import downstream_sections
 from tasks.pages.compared.latency_page import PICTURE, latency_sections
-from tasks.pages.compared.loss_ablation import ablation
 from tasks.pages.report_tables import Rows
 
 Curves = Mapping[str, Mapping[str, AlphaCurve]]

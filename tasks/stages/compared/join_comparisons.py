@@ -6,16 +6,15 @@ from pydantic import JsonValue
 
 from memdec_core.plots.comparison_plots import forgetting_png
 from memdec_core.plots.pictures import systems_png
-from memdec_core.scoring.system_name import SystemName
+from memdec_core.scoring.system_name import SystemName, label_of
 from storage.formats.row_tables import read_latency, write_joint_results
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.comparison.joint_rows import joint_rows
 from tasks.jobs.stage_work import ShardRun, StageWork
-from tasks.pages.compared.comparison_tables import label_of, number
+from tasks.pages.compared.comparison_tables import FORGETTING, number
 from tasks.pages.compared.domains_page import domains_page, forgetting_picture, systems_picture
 from tasks.pages.compared.domains_tables import (
-    FORGETTING,
     forgetting_matrix,
     is_measured_elsewhere,
     joint_bases,

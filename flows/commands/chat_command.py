@@ -57,10 +57,10 @@ def chat(  # noqa: PLR0913 - each is an option of the command
     )
     plan = plan_pipeline(load_config(pipeline, overrides or []))
     opened = Store.open_existing(store)
+    from tasks.inputs.evaluation_rows import evaluated_alpha
     from tasks.use.open_conversation import open_conversation  # PyTorch takes seconds to import
-    from tasks.use.side_by_side import tuned_alpha
 
-    weight = tuned_alpha(opened, plan.evaluation.ref) if alpha is None else alpha
+    weight = evaluated_alpha(opened, plan.evaluation.ref) if alpha is None else alpha
     conversation = open_conversation(
         opened, plan.bases[0], plan.memory.ref, weight, sampling, system, device
     )

@@ -50,13 +50,13 @@ def explain(  # noqa: PLR0913 - each is an option of the command
     as_json: Json = False,
 ) -> None:
     """Show which contexts of the corpus put the probability of a next token there."""
+    from tasks.inputs.evaluation_rows import evaluated_alpha
     from tasks.use.explain_token import explain_token  # PyTorch takes seconds to import
     from tasks.use.explained_position import ExplainedPipeline
-    from tasks.use.side_by_side import tuned_alpha
 
     plan = plan_pipeline(load_config(pipeline, overrides or []))
     opened = Store.open_existing(store)
-    weight = tuned_alpha(opened, plan.evaluation.ref) if alpha is None else alpha
+    weight = evaluated_alpha(opened, plan.evaluation.ref) if alpha is None else alpha
     explained = ExplainedPipeline(
         plan.embeddings, plan.targets, plan.memory.ref, plan.bases[0], weight
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import JsonValue
 
-SPLITS = ("train", "valid", "test")
+from memdec_core.text.document_split import SPLITS
 
 _WORDS = {
     "records": "records read",

@@ -5,11 +5,12 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
+from memdec_core.text.document_split import SPLITS
 from storage.formats.row_tables import read_results
 from storage.objects.manifest import Manifest
 from storage.store.artifact_store import Store
 from tasks.jobs.stage_words import WORDS, page_title
-from tasks.pages.figure_words import SPLITS, split_figures
+from tasks.pages.figure_words import split_figures
 from tasks.pages.lineage import lineage_graph, trace
 from tasks.pages.markdown_page import markdown_row
 from tasks.pages.next_commands import next_commands

@@ -17,9 +17,9 @@ from memdec_core.text.tokenizer_match import explain_difference, real_vocab_size
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.inputs.base_names import name_bases
+from tasks.inputs.evaluation_rows import evaluated_alpha
 from tasks.serving.engine_slot import ServedSet
 from tasks.serving.model_catalog import BASE, ModelCatalog, ServedMemory
-from tasks.use.side_by_side import tuned_alpha
 
 
 class ServedPipeline(NamedTuple):
@@ -61,7 +61,7 @@ def open_models(
         _check_tokenizer(tokenizer, _folder(store, pipeline.memory), pipeline.name)
     memories = [
         ServedMemory(
-            pipeline.name, tuned_alpha(store, pipeline.evaluation) if alpha is None else alpha
+            pipeline.name, evaluated_alpha(store, pipeline.evaluation) if alpha is None else alpha
         )
         for pipeline in pipelines
     ]

@@ -3,34 +3,15 @@
 from typing import Literal
 
 from memdec_core.decoding.decoding_config import ContinuationConfig
-from memdec_core.errors import UserError
 from memdec_core.joint.continuation import continue_text
 from memdec_core.models.model_loading import resolve_device
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
-from tasks.inputs.evaluation_rows import evaluation_rows
 from tasks.use.open_joint import open_joint
 from tasks.use.opened_pair import check_ids
 
 
-def tuned_alpha(store: Store, evaluation: ArtifactRef) -> float:
-    """The α that an evaluation chose on the validation split, for its first base.
-
-    Raises:
-        UserError: There is no such evaluation.
-    """
-    for row in evaluation_rows(store, evaluation):
-        if row["metric"] == "alpha":
-            alpha = row["value"]
-            assert isinstance(alpha, float)
-            return alpha
-    raise UserError(
-        f"{store.url}: {evaluation} has not been made, so no α is known; "
-        "run the pipeline first, or give --alpha"
-    )
-
-
-def side_by_side(
+def continue_both(
     store: Store,
     base: ArtifactRef,
     memory: ArtifactRef,

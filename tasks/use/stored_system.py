@@ -20,8 +20,8 @@ from memdec_core.text.tokenizer_match import real_vocab_size
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from storage.store.run_history import pipelines, read_history
+from tasks.inputs.evaluation_rows import evaluated_alpha
 from tasks.use.opened_pair import open_pair
-from tasks.use.side_by_side import tuned_alpha
 
 
 class StoredSystem(BaseModel):
@@ -72,7 +72,7 @@ def open_system(wanted: StoredSystem) -> OpenedSystem:
         tokenizers = load_tokenizer(base_folder), load_tokenizer(memory_folder)
         lm = TransformerLM(load_model(base_folder, where), shared_vocab_size(*tokenizers))
         return OpenedSystem(lm, min(tokenizers, key=real_vocab_size))
-    alpha = tuned_alpha(store, evaluation) if wanted.alpha is None else wanted.alpha
+    alpha = evaluated_alpha(store, evaluation) if wanted.alpha is None else wanted.alpha
     base, memory, tokenizer = open_pair(base_folder, memory_folder, where)
     return OpenedSystem(MixtureLM(base, memory, alpha), tokenizer)
 

@@ -9,7 +9,8 @@ from flows.config.config_file import load_config
 from flows.planning.plan import plan_pipeline
 from memdec_core.decoding.decoding_config import ContinuationConfig
 from storage.store.artifact_store import Store
-from tasks.use.side_by_side import side_by_side, tuned_alpha
+from tasks.inputs.evaluation_rows import evaluated_alpha
+from tasks.use.side_by_side import continue_both
 from tests.services.command_line import ENTRY, ROOT, memdec
 from tests.support.tiny_run import TinyRun
 
@@ -39,8 +40,8 @@ def test_samples_of_a_prompt_from_a_pipe_with_every_option(tiny_run: TinyRun) ->
     assert done.returncode == 0, done.stderr
     plan = plan_pipeline(load_config(tiny_run.pipeline))
     store = Store.open_existing(str(tiny_run.store))
-    alpha = tuned_alpha(store, plan.evaluation.ref)
-    texts = side_by_side(
+    alpha = evaluated_alpha(store, plan.evaluation.ref)
+    texts = continue_both(
         store, plan.bases[0], plan.memory.ref, alpha, "the court\nshall",
         ContinuationConfig.model_validate(OPTIONS), "cpu",
     )  # fmt: skip

@@ -1,5 +1,9 @@
 """Roles are taken apart to what they were put together from; the strings are those of old."""
 
+import inspect
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,3 +90,51 @@ def test_the_name_in_tables_is_the_same_on_every_base() -> None:
     assert [SystemName("knn_lm", number).system for number in (0, 1)] == ["knn_lm", "knn_lm"]
     assert SystemName.parse("knn_lm") == SystemName("knn_lm")
     assert SystemName("memory_beta", variant="0.3").system == "memory_beta_0.3"
+
+
+KIND = f"({'|'.join(KINDS)})"
+COMPOSED = re.compile(
+    rf"""f["'][^"']*\b{KIND}_\{{[^}}]*\}}(?!\.png)"""  # base_{number}, but for a picture's file
+    rf"""|f["'][^"']*\}}:(\{{\w*(role|name)|{KIND})"""  # {corpus}:{role}
+)
+TAKEN_APART = re.compile(
+    rf"""(with|prefix|suffix|match|compile|split|partition|search)\([^)]*["'](\(?{KIND}_|:tokens)"""
+    r"""|rpartition\(["']:["']\)"""
+)
+
+
+def test_no_role_is_put_together_or_taken_apart_elsewhere() -> None:
+    root = Path(__file__).parents[3]
+    home = Path(inspect.getfile(SystemName))
+    files = [
+        file
+        for package in ("memdec_core", "storage", "tasks", "flows")
+        for file in (root / package).rglob("*.py")
+        if file != home and file.parent.name != "joint"  # memory_0 there: a part of the weights
+    ]
+    assert len(files) > 300
+    found = [
+        f"{file.relative_to(root)}: {line.strip()}"
+        for file in files
+        for line in file.read_text().splitlines()
+        if COMPOSED.search(line) or TAKEN_APART.search(line)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'name = f"memory_beta_{beta:g}"',
+        'inputs[f"{corpus}:base_{number}"]',
+        'inputs[f"{name}:{role}"]',
+        'f"{name}:tokens"',
+        'if system.startswith("memory_"):',
+        're.fullmatch(r"base_\\d+", role)',
+        'role.removeprefix("base_")',
+        'corpus, _, kind = role.rpartition(":")',
+        'role.endswith(":tokens")',
+    ],
+)
+def test_lines_that_did_so_would_be_found(line: str) -> None:
+    assert COMPOSED.search(line) or TAKEN_APART.search(line)

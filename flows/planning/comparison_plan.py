@@ -1,14 +1,12 @@
 """The plan of a comparison: a pipeline's own stages, and those of the systems beside it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flows.config.pipeline_config import PipelineConfig
 from flows.planning.plan import Plan, plan_pipeline
 from flows.planning.planned_jobs import Config, Inputs, PlannedJobs, section
-from flows.planning.planned_measures import plan_measures, plan_routers
-from memdec_core.models.models_config import BaseModelConfig
-from memdec_core.text.text_config import CorpusConfig
+from flows.planning.planned_measures import Systems, plan_choices, plan_measures, plan_routers
+from memdec_core.scoring.system_name import SystemName
 from memdec_core.training.training_config import DaptConfig, LoraConfig, MemoryTrainingConfig
 from storage.objects.artifact_ref import ArtifactRef
 from tasks.identity.tokenizer_sharing import SharedVocabulary
@@ -63,7 +61,7 @@ def plan_comparison(config: PipelineConfig) -> ComparisonPlan:
 
 
 class _Planner:
-    """Collects the jobs of one comparison; methods return scores by their role in it."""
+    """Collects the jobs of one comparison; methods return what they planned by its name in it."""
 
     def __init__(self, config: PipelineConfig) -> None:
         self._config = config
@@ -76,116 +74,118 @@ class _Planner:
 
     def plan(self) -> ComparisonPlan:
         own = len(self._jobs.by_ref)
-        comparison = self._config.comparison
-        students = self._models("student", comparison.students)
-        datastores = self._models("datastore", comparison.datastores)
+        further = self._models()
         models = len(self._jobs.by_ref)
         base_models = [job.ref for job in self._pipeline.base_models]
-        vocabulary = self._jobs.share_vocabulary(
-            dict.fromkeys([*base_models, *students.values(), *datastores.values()])
-        )
-        memories = self._memories(students, datastores)
-        systems = self._mixed_with_every_base(memories)
+        vocabulary = self._jobs.share_vocabulary(dict.fromkeys([*base_models, *further.values()]))
+        systems = self._mixed_with_every_base(further)
         for number, base in enumerate(self._pipeline.bases):
             systems |= self._beside_base(number, base)
-        inputs = {"tokens": self._tokens} | systems
-        for name, corpus in comparison.elsewhere.items():
-            inputs |= self._elsewhere(name, corpus, systems)
-        inputs |= plan_routers(self._jobs, self._config, self._pipeline, inputs)
-        inputs |= plan_measures(self._jobs, self._config, self._pipeline, systems)
-        inputs |= {"evaluation": self._pipeline.evaluation.ref}
-        inputs |= {"targets": self._pipeline.targets.ref}
+        found = systems | self._elsewhere(systems)
+        found |= plan_routers(self._jobs, self._config, self._pipeline, found)
+        choices = plan_choices(self._jobs, self._config, systems)
+        found |= plan_measures(self._jobs, self._config, self._pipeline, systems)
+        inputs = {
+            "tokens": self._tokens,
+            "evaluation": self._pipeline.evaluation.ref,
+            "targets": self._pipeline.targets.ref,
+        }
+        inputs |= {name.role: ref for name, ref in found.items()} | choices
         unread = {"bases", "fidelity_rows"}
         sections = section("evaluation", self._config.evaluation, without=unread)
         self._jobs.add("comparison", sections | self._jobs.windows | self._knn_lm, inputs)
         jobs = tuple(self._jobs.by_ref.values())
         return ComparisonPlan(self._pipeline, jobs[own:models], vocabulary, jobs[models:])
 
-    def _models(self, kind: str, configs: Mapping[str, BaseModelConfig]) -> Inputs:
-        """Models that further memories are made with."""
+    def _models(self) -> Systems:
+        """Models that further memories are made with: students and datastores."""
+        comparison = self._config.comparison
+        configs = {SystemName("student", variant=v): c for v, c in comparison.students.items()}
+        configs |= {SystemName("datastore", variant=v): c for v, c in comparison.datastores.items()}
+        return {name: self._jobs.base_model(each, name.job) for name, each in configs.items()}
+
+    def _mixed_with_every_base(self, further: Systems) -> Systems:
+        """Scores of the memories, and of the student's DAPT."""
+        comparison, models = self._config.comparison, self._memories(further)
+        if "dapt_small" in comparison.baselines:
+            name = SystemName("dapt_small")
+            models[name] = self._adapted(name, comparison.dapt, self._student)
         return {
-            f"{kind}_{name}": self._jobs.base_model(config, f"{kind}_{name}")
-            for name, config in configs.items()
+            name: self._jobs.scores(name.job, self._tokens, model) for name, model in models.items()
         }
 
-    def _memories(self, students: Inputs, datastores: Inputs) -> Inputs:
+    def _memories(self, further: Systems) -> Systems:
         """The memory, and memories of another β, student or datastore."""
         training, inputs = self._config.training, self._pipeline.memory.inputs
-        memories = {"memory": self._pipeline.memory.ref}
+        memories = {SystemName("memory"): self._pipeline.memory.ref}
         for beta in self._config.comparison.betas:
             if beta != training.beta:
-                name = f"memory_beta_{beta:g}"
+                name = SystemName("memory_beta", variant=f"{beta:g}")
                 changed = training.model_copy(update={"beta": beta})
                 memories[name] = self._memory(name, changed, inputs)
-        for kind, student in students.items():
-            name = f"memory_{kind}"
-            memories[name] = self._memory(name, training, inputs | {"student": student})
-        for kind, model in datastores.items():
-            name = f"memory_{kind}"
-            keys = self._jobs.embeddings(self._tokens, model, f"{kind}_embeddings")
-            index = self._jobs.index(keys, f"{kind}_index")
-            targets = self._jobs.targets(keys, index, f"{kind}_targets")
-            memories[name] = self._memory(name, training, inputs | {"targets": targets})
+        for made_with, model in further.items():
+            if made_with.kind == "student":
+                name, changes = SystemName("memory_student", variant=made_with.variant), "student"
+                read = model
+            else:
+                name, changes = SystemName("memory_datastore", variant=made_with.variant), "targets"
+                keys = self._jobs.embeddings(self._tokens, model, f"{made_with.job}_embeddings")
+                index = self._jobs.index(keys, f"{made_with.job}_index")
+                read = self._jobs.targets(keys, index, f"{made_with.job}_targets")
+            memories[name] = self._memory(name, training, inputs | {changes: read})
         return memories
 
-    def _mixed_with_every_base(self, memories: Inputs) -> Inputs:
-        """The memories, and the student's DAPT."""
-        comparison, models = self._config.comparison, dict(memories)
-        if "dapt_small" in comparison.baselines:
-            models["dapt_small"] = self._adapted("dapt_small", comparison.dapt, self._student)
-        return {
-            name: self._jobs.scores(name, self._tokens, model) for name, model in models.items()
-        }
-
-    def _beside_base(self, number: int, base: ArtifactRef) -> Inputs:
-        """A base, and all systems that are made from it."""
+    def _beside_base(self, number: int, base: ArtifactRef) -> Systems:
+        """Scores of a base, and of all systems that are made from it."""
         comparison, scores, tokens = self._config.comparison, self._jobs.scores, self._tokens
-        inputs = {(name := f"base_{number}"): scores(name, tokens, base)}
+        systems = {(name := SystemName("base", number)): scores(name.job, tokens, base)}
         if "knn_lm" in comparison.baselines:
-            name = f"knn_lm_{number}"
-            inputs[name] = self._knn_scores(name, base)
+            name = SystemName("knn_lm", number)
+            systems[name] = self._knn_scores(name, base)
         if "rag" in comparison.baselines:
-            name, retrieval = f"rag_{number}", section("retrieval", comparison.retrieval)
-            inputs[name] = scores(name, tokens, base, retrieval)
+            name, retrieval = SystemName("rag", number), section("retrieval", comparison.retrieval)
+            systems[name] = scores(name.job, tokens, base, retrieval)
         for adaptation in (comparison.dapt, comparison.lora):
             if adaptation.method in comparison.baselines:
-                name = f"{adaptation.method}_{number}"
-                inputs[name] = scores(name, tokens, self._adapted(name, adaptation, base))
-        return inputs
+                name = SystemName(adaptation.method, number)
+                model = self._adapted(name, adaptation, base)
+                systems[name] = scores(name.job, tokens, model)
+        return systems
 
-    def _elsewhere(self, name: str, config: CorpusConfig, systems: Inputs) -> Inputs:
-        """The same systems on another corpus, by `name:role`, but for retrieval."""
-        corpus = self._jobs.corpus(config, f"{name}_corpus")
+    def _elsewhere(self, systems: Systems) -> Systems:
+        """The tokens of the other corpora, and scores of the same systems but for retrieval."""
+        found: Systems = {}
         base = self._pipeline.tokens.inputs["base_model"]
-        tokens = self._jobs.tokens(corpus, base, f"{name}_tokens")
-        inputs = {f"{name}:tokens": tokens}
-        for role, ref in systems.items():
-            job = self._jobs.by_ref[ref]
-            if "retrieval" not in job.config:
-                read = job.inputs | {"tokens": tokens}
-                there = self._jobs.add("scores", job.config, read, name=f"{name}_{job.name}")
-                inputs[f"{name}:{role}"] = there
-        return inputs
+        for corpus, config in self._config.comparison.elsewhere.items():
+            tokens = self._jobs.tokens_elsewhere(corpus, config, base)
+            found[SystemName("tokens", corpus=corpus)] = tokens
+            for name, scores in systems.items():
+                if "retrieval" not in self._jobs.by_ref[scores].config:
+                    there = self._jobs.scores_elsewhere(scores, corpus, tokens)
+                    found[name.on(corpus)] = there
+        return found
 
-    def _memory(self, name: str, training: MemoryTrainingConfig, inputs: Inputs) -> ArtifactRef:
+    def _memory(
+        self, name: SystemName, training: MemoryTrainingConfig, inputs: Inputs
+    ) -> ArtifactRef:
         sections = section("training", training) | self._jobs.windows
-        return self._jobs.add("memory", sections, inputs, name=name)
+        return self._jobs.add("memory", sections, inputs, name=name.job)
 
     def _adapted(
-        self, name: str, config: DaptConfig | LoraConfig, base: ArtifactRef
+        self, name: SystemName, config: DaptConfig | LoraConfig, base: ArtifactRef
     ) -> ArtifactRef:
         """A base trained on the domain; LoRA's rank is matched to the memory's student."""
         inputs = {"tokens": self._tokens, "base_model": base}
         if isinstance(config, LoraConfig) and config.lora_rank is None:
             inputs["student"] = self._student
         sections = section("adaptation", config) | self._jobs.windows
-        return self._jobs.add("adapted_model", sections, inputs, name=f"{name}_model")
+        return self._jobs.add("adapted_model", sections, inputs, name=f"{name.job}_model")
 
-    def _knn_scores(self, name: str, base: ArtifactRef) -> ArtifactRef:
+    def _knn_scores(self, name: SystemName, base: ArtifactRef) -> ArtifactRef:
         """The base's own datastore, its index, and what they score."""
-        keys = self._jobs.embeddings(self._tokens, base, f"{name}_embeddings")
-        index = self._jobs.index(keys, f"{name}_index")
+        keys = self._jobs.embeddings(self._tokens, base, f"{name.job}_embeddings")
+        index = self._jobs.index(keys, f"{name.job}_index")
         embedding = section("embeddings", self._config.embeddings)
         inputs = {"tokens": self._tokens, "model": base, "embeddings": keys, "index": index}
         sections = self._knn_lm | embedding | self._jobs.windows | self._jobs.vocabulary(base)
-        return self._jobs.add("scores", sections, inputs, name=f"{name}_scores")
+        return self._jobs.add("scores", sections, inputs, name=f"{name.job}_scores")

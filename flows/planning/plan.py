@@ -9,6 +9,7 @@ from flows.config.pipeline_config import PipelineConfig
 from flows.planning.planned_jobs import PlannedJobs, section
 from flows.planning.stage_names import StageName
 from memdec_core.errors import UserError
+from memdec_core.scoring.system_name import SystemName
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.production import Release
 from tasks.identity.tokenizer_sharing import SharedVocabulary
@@ -94,7 +95,7 @@ def plan_pipeline(config: PipelineConfig) -> Plan:
     if config.memory.from_memory is not None:
         student = jobs.student(config.memory.from_memory, base)
     bases = [
-        jobs.base_model(model, f"evaluated_{number}")
+        jobs.base_model(model, SystemName("evaluated", number).job)
         for number, model in enumerate(config.evaluation.bases)
     ] or [base]
     vocabulary = jobs.share_vocabulary(dict.fromkeys((base, student, *bases)))
@@ -104,10 +105,10 @@ def plan_pipeline(config: PipelineConfig) -> Plan:
     targets = jobs.targets(embeddings, index)
     learned = {"tokens": tokens, "targets": targets, "student": student}
     memory = jobs.add("memory", section("training", config.training) | jobs.windows, learned)
-    scores = {"memory_scores": jobs.scores("memory", tokens, memory)} | {
-        f"base_{number}": jobs.scores(f"base_{number}", tokens, model)
-        for number, model in enumerate(bases)
-    }
+    scores = {"memory_scores": jobs.scores("memory", tokens, memory)}
+    for number, model in enumerate(bases):
+        name = SystemName("base", number)
+        scores[name.role] = jobs.scores(name.job, tokens, model)
     evaluation = jobs.add(
         "evaluation",
         section("evaluation", config.evaluation, without={"bases"}) | jobs.windows,

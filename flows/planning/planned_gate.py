@@ -1,12 +1,11 @@
 """Plans the promotion gate of a finished build: both memories, the new one's text."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flows.config.pipeline_config import PipelineConfig
 from flows.planning.plan import Plan
 from flows.planning.planned_jobs import Inputs, PlannedJobs, section
-from storage.objects.artifact_ref import ArtifactRef
+from memdec_core.scoring.system_name import SystemName
 from storage.store.artifact_store import Store
 from storage.store.production import Release
 from tasks.jobs.stage_job import StageJob
@@ -43,45 +42,30 @@ def plan_gate(
         MissingArtifact: What is in production is not in the store.
     """
     jobs = PlannedJobs(config, plan.jobs())
-    systems = dict(plan.evaluation.inputs)
-    inputs: Inputs = {
-        "tokens": plan.tokens.ref,
-        "targets": plan.targets.ref,
-        "evaluation": plan.evaluation.ref,
-    } | _scores(systems)
+    systems = {
+        name: plan.evaluation.inputs[name.role]
+        for name in SystemName.among(plan.evaluation.inputs, "memory_scores", "base")
+    }
+    texts: Inputs = {}
+    inputs: Inputs = {"targets": plan.targets.ref, "evaluation": plan.evaluation.ref}
     if production is not None:
-        scored = jobs.by_ref[systems["memory_scores"]]
+        scored = jobs.by_ref[systems[SystemName("memory_scores")]]
         read = scored.inputs | {"model": production.memory}
-        old = jobs.add("scores", scored.config, read, name="production_scores")
-        systems["production_scores"] = old
-        inputs["production_scores"] = old
+        name = SystemName("production_scores")
+        systems[name] = jobs.add("scores", scored.config, read, name=name.job)
         inputs["production_evaluation"] = production.evaluation
-        before = store.require(production.memory).inputs["tokens"]
-        inputs |= _on_other_tokens(jobs, PREVIOUS_TEXT, before, systems)
-    for name, corpus in config.comparison.elsewhere.items():
-        there = jobs.corpus(corpus, f"{name}_corpus")
-        base = plan.tokens.inputs["base_model"]
-        tokens = jobs.tokens(there, base, f"{name}_tokens")
-        inputs |= _on_other_tokens(jobs, name, tokens, systems)
+        texts[PREVIOUS_TEXT] = store.require(production.memory).inputs["tokens"]
+    base = plan.tokens.inputs["base_model"]
+    for corpus, documents in config.comparison.elsewhere.items():
+        texts[corpus] = jobs.tokens_elsewhere(corpus, documents, base)
+    inputs |= {"tokens": plan.tokens.ref} | {name.role: ref for name, ref in systems.items()}
+    for corpus, tokens in texts.items():
+        inputs[SystemName("tokens", corpus=corpus).role] = tokens
+        for name, scores in systems.items():
+            inputs[name.on(corpus).role] = jobs.scores_elsewhere(scores, corpus, tokens)
     sections = section("promotion", config.promotion, without={"automatic"})
     evaluation = section("evaluation", config.evaluation, without={"bases", "fidelity_rows"})
     gate = jobs.add("promotion_gate", sections | evaluation | jobs.windows, inputs)
     own = {job.ref for job in plan.jobs()}
     added = tuple(job for ref, job in jobs.by_ref.items() if ref not in own)
     return GatePlan(added, jobs.by_ref[gate])
-
-
-def _on_other_tokens(
-    jobs: PlannedJobs, name: str, tokens: ArtifactRef, systems: Mapping[str, ArtifactRef]
-) -> Inputs:
-    """The same systems on other text, by `name:role`."""
-    inputs: Inputs = {f"{name}:tokens": tokens}
-    for role, ref in _scores(systems).items():
-        job = jobs.by_ref[ref]
-        read = job.inputs | {"tokens": tokens}
-        inputs[f"{name}:{role}"] = jobs.add("scores", job.config, read, name=f"{name}_{job.name}")
-    return inputs
-
-
-def _scores(systems: Mapping[str, ArtifactRef]) -> Inputs:
-    return {role: ref for role, ref in systems.items() if ref.stage == "scores"}

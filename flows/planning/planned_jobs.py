@@ -145,6 +145,18 @@ class PlannedJobs:
         inputs = {"tokens": tokens, "model": model}
         return self.add("scores", sections | (further or {}), inputs, name=f"{system}_scores")
 
+    def tokens_elsewhere(self, name: str, config: CorpusConfig, base: ArtifactRef) -> ArtifactRef:
+        """Plans another corpus and its tokens, by a base model's tokenizer."""
+        return self.tokens(self.corpus(config, f"{name}_corpus"), base, f"{name}_tokens")
+
+    def scores_elsewhere(
+        self, scores: ArtifactRef, corpus: str, tokens: ArtifactRef
+    ) -> ArtifactRef:
+        """Plans what has planned scores on another corpus."""
+        job = self.by_ref[scores]
+        read = job.inputs | {"tokens": tokens}
+        return self.add("scores", job.config, read, name=f"{corpus}_{job.name}")
+
 
 def section(name: str, config: BaseModel, without: set[str] | None = None) -> Config:
     """A section of a job's configuration, under its name."""

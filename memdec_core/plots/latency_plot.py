@@ -4,16 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from memdec_core.plots.figures import finish_figure, new_figure
+from memdec_core.scoring.system_name import label_of
 
-SYSTEM_LABELS = {
-    "base": "base",
-    "memory": "+ memory",
-    "rag": "in-context retrieval",
-    "knn_lm": "kNN-LM",
-}
-"""What pages and pictures call the systems that are measured, in their order."""
-
-_COLOURS = {"base": "#5f5f5f", "memory": "#1f4e79", "rag": "#548235", "knn_lm": "#c55a11"}
+COLOURS = {"base": "#5f5f5f", "memory": "#1f4e79", "rag": "#548235", "knn_lm": "#c55a11"}
+"""Of the systems that are measured, in the order of pages and pictures."""
 
 
 class RatioPoint(NamedTuple):
@@ -44,8 +38,8 @@ def latency_png(
     """
     figure, axes = new_figure()
     axes.set_xscale("log")
-    for system in sorted(points, key=list(SYSTEM_LABELS).index):
-        colour, label = _COLOURS[system], SYSTEM_LABELS[system]
+    for system in sorted(points, key=list(COLOURS).index):
+        colour, label = COLOURS[system], label_of(system)
         sized = sorted(point for point in points[system] if point.datastore_rows is not None)
         if sized:
             rows, ratios, lows, highs = zip(*sized, strict=True)
@@ -58,9 +52,9 @@ def latency_png(
                 axes.axhspan(point.low, point.high, color=colour, alpha=0.15, linewidth=0)
                 axes.axhline(point.ratio, color=colour, linewidth=1.6, label=label)
     if flops_ratio is not None:
-        label = f"{SYSTEM_LABELS['memory']}: operations, {flops_ratio:.2f}"
+        label = f"{label_of('memory')}: operations, {flops_ratio:.2f}"
         axes.axhline(
-            flops_ratio, color=_COLOURS["memory"], linewidth=1.2, linestyle=":", label=label
+            flops_ratio, color=COLOURS["memory"], linewidth=1.2, linestyle=":", label=label
         )
     axes.set_ylim(bottom=0)
     y_label = f"time per token, ratio to the base (prompt of {context:,})"

@@ -126,7 +126,7 @@ def knn_lm_rows(
 def mix_scores(base: Scores, part: Scores, weight: float) -> dict[str, NDArray[np.float64]]:
     """The base's scores mixed with a part's of this weight, split by split."""
     return {
-        split: mix_token_log_probs(base_N, part[split], weight) for split, base_N in base.items()
+        split: mix_token_log_probs(base[split], part_N, weight) for split, part_N in part.items()
     }
 
 

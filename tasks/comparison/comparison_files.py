@@ -9,8 +9,16 @@ from memdec_core.plots.build_plots import alpha_curve_png, systems_png
 from memdec_core.plots.comparison_plots import Point, ablation_png, reliability_png
 from memdec_core.scoring.alpha_search import AlphaCurve
 from memdec_core.scoring.reliability import Reliability
-from storage.formats.row_tables import MIXTURE_CURVES, RELIABILITY_BINS, RESULTS, Row
-from tasks.comparison.compared_measures import NOTHING_MEASURED, Measures
+from memdec_core.scoring.system_name import label_of
+from storage.formats.row_tables import (
+    LATENCIES,
+    MIXTURE_CURVES,
+    RELIABILITY_BINS,
+    RESULTS,
+    Row,
+)
+from storage.store.shard_files import ShardReader
+from tasks.pages.compared.audit_page import audit_sections
 from tasks.pages.compared.comparison_page import (
     ABLATION,
     RELIABILITY,
@@ -18,8 +26,9 @@ from tasks.pages.compared.comparison_page import (
     alpha_picture,
     comparison_page,
 )
-from tasks.pages.compared.comparison_tables import label_of, number, perplexities
-from tasks.pages.compared.loss_ablation import ablation
+from tasks.pages.compared.comparison_tables import ablation, number, perplexities
+from tasks.pages.compared.downstream_page import downstream_sections
+from tasks.pages.compared.latency_page import PICTURE, latency_sections
 from tasks.pages.report_tables import Rows
 
 Curves = Mapping[str, Mapping[str, AlphaCurve]]
@@ -31,7 +40,7 @@ def write_comparison(
     rows: Sequence[Row],
     curves: Curves,
     reliability: Reliability | None,
-    measures: Measures = NOTHING_MEASURED,
+    timed: Mapping[str, ShardReader],
 ) -> None:
     """Write everything that a comparison leaves.
 
@@ -40,7 +49,7 @@ def write_comparison(
         rows: The comparison's rows.
         curves: What the weights of the mixtures were read from.
         reliability: Of the validation targets, where there are any.
-        measures: What else was measured; its rows are among `rows`.
+        timed: The latency of the systems, by base.
     """
     RESULTS.write(folder, rows)
     MIXTURE_CURVES.write(
@@ -56,10 +65,21 @@ def write_comparison(
         columns = ("predicted", "observed", "entries")
         points = reliability.points()
         RELIABILITY_BINS.write(folder, [dict(zip(columns, p, strict=True)) for p in points])
-    pictures = _pictures(rows, curves, reliability) | measures.pictures
+    times = {f"latency_{place}.png": reader for place, reader in enumerate(timed.values())}
+    pictures = _pictures(rows, curves, reliability)
+    pictures |= {name: reader.read(PICTURE) for name, reader in times.items()}
     for name, data in pictures.items():
         (folder / name).write_bytes(data)
-    page = comparison_page(rows, list(pictures), measures.sections)
+    sections = [
+        *downstream_sections(rows),
+        *latency_sections({base: LATENCIES.read(reader) for base, reader in timed.items()}),
+        *[
+            [f"![Time per token over the size of the datastore, {base}]({name})"]
+            for base, name in zip(timed, times, strict=True)
+        ],
+        *audit_sections(rows),
+    ]
+    page = comparison_page(rows, list(pictures), sections)
     (folder / "report.md").write_text(page, encoding="utf-8")
 
 

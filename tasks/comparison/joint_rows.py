@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
+from memdec_core.scoring.system_name import SystemName
 from storage.formats.row_tables import RESULTS
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import Manifest
@@ -77,12 +78,11 @@ def _joint_names(models: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str,
 
 def _elsewhere(store: Store, manifest: Manifest, owners: Mapping[str, str]) -> dict[str, str]:
     """Names of the corpora elsewhere that are another comparison's own."""
-    named = {}
-    for role, ref in manifest.inputs.items():
-        name, _, kind = role.rpartition(":")
-        if name and kind == "tokens":
-            named[name] = owners.get(_corpus_of(store, ref) or "", name)
-    return named
+    return {
+        name.corpus: owners.get(_corpus_of(store, manifest.inputs[name.role]) or "", name.corpus)
+        for name in SystemName.among(manifest.inputs, "tokens")
+        if name.corpus
+    }
 
 
 def _corpus_of(store: Store, tokens: ArtifactRef | None) -> str | None:

@@ -8,7 +8,7 @@ from memdec_core.training.sparse_targets import SparseTargets
 from storage.formats.row_tables import RESULTS
 from storage.formats.target_parquet import TargetReader
 from tasks.jobs.stage_work import ShardRun
-from tasks.pages.compared.loss_ablation import BETA
+from tasks.pages.compared.comparison_tables import BETA
 from tasks.pages.report_tables import MEASURES, Rows
 
 

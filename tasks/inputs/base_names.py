@@ -1,23 +1,26 @@
 """What base models are called in tables and plots."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
 
 from memdec_core.models.model_loading import describe_model
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 
+Role = TypeVar("Role", bound=Hashable)
 
-def name_bases(store: Store, refs: Mapping[str, ArtifactRef]) -> dict[str, str]:
+
+def name_bases(store: Store, refs: Mapping[Role, ArtifactRef]) -> dict[Role, str]:
     """Names that a person recognises: a hub id, or kind and size; never two the same.
 
     Args:
         store: Where the models are.
-        refs: Base models by role.
+        refs: Base models by role or number.
 
     Returns:
-        Names by role.
+        Names by the same.
     """
-    names: dict[str, str] = {}
+    names: dict[Role, str] = {}
     for role, ref in refs.items():
         hub_model = store.require(ref).config.get("hub_model")
         model = describe_model(store.readers(ref)["all"].folder())

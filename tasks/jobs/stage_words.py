@@ -3,8 +3,9 @@
 One place decides, so that the timeline, the log, the pages and the command speak alike.
 """
 
-import re
 from typing import NamedTuple
+
+from memdec_core.scoring.system_name import SystemName
 
 
 class StageWords(NamedTuple):
@@ -129,26 +130,7 @@ WORDS = {
 }
 
 _SUFFIXES = ("corpus", "tokens", "embeddings", "index", "targets", "scores", "model", "choices")
-_ROLES = {
-    "base": "base",
-    "evaluated": "base",
-    "knn_lm": "kNN-LM",
-    "rag": "in-context retrieval",
-    "dapt": "DAPT",
-    "dapt_small": "DAPT of the student",
-    "lora": "LoRA",
-    "memory": "memory",
-    "router": "base",
-    "audit": "base",
-    "latency": "base",
-    "router_features": "base",
-    "production": "the memory in production",
-}
-_DEFINITE = ("memory", "base_model", "student", "other_memory")
-_NUMBERED = re.compile(r"(.*?)_?(\d+)")
-_ELSEWHERE = re.compile(
-    r"(.+?)_((?:base|knn_lm|dapt|lora|router_features)_\d+|dapt_small|production|memory.*)"
-)
+_MODELS = ("base_model", "student", "other_memory")
 
 
 def run_title(stage: str, name: str, pipeline: str) -> str:
@@ -177,27 +159,10 @@ def page_title(stage: str, name: str, pipeline: str) -> str:
 
 def _about(name: str) -> str:
     """What a job of its own name is about: `knn_lm_0_scores` is about `kNN-LM on base 1`."""
-    suffix = next((each for each in _SUFFIXES if name.endswith(f"_{each}")), "")
-    if name not in _DEFINITE:
+    if name not in _MODELS:
+        suffix = next((each for each in _SUFFIXES if name.endswith(f"_{each}")), "")
         name = name.removesuffix(f"_{suffix}")
-    if name not in _DEFINITE and (found := _ELSEWHERE.fullmatch(name)):
-        return f"{_role(found[2])} on {found[1].replace('_', ' ')}"
-    return _role(name)
-
-
-def _role(name: str) -> str:
-    numbered = _NUMBERED.fullmatch(name)
-    if numbered and numbered[1] in _ROLES:
-        base = f"base {int(numbered[2]) + 1}"
-        role = _ROLES[numbered[1]]
-        return base if role == "base" else f"{role} on {base}"
-    if name.startswith("memory_beta_"):
-        return f"the memory with β = {name.removeprefix('memory_beta_')}"
-    if name.startswith("memory_"):
-        return f"the memory of {name.removeprefix('memory_').replace('_', ' ')}"
-    if name.startswith(("student_", "datastore_")):
-        kind, _, model = name.partition("_")
-        return f"{kind} {model.replace('_', ' ')}"
-    if name in _DEFINITE:
+    if name in _MODELS:
         return f"the {name.replace('_', ' ')}"
-    return _ROLES.get(name, name.replace("_", " "))
+    found = SystemName.of_job(name)
+    return found.title if found else name.replace("_", " ")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from memdec_core.scoring.promotion_gate import GateCheck
-from tasks.pages.report_tables import markdown_row
+from tasks.pages.markdown_page import markdown_row
 
 NOTE = (
     "A number with an interval fails only if all of the interval is above the limit. Ratios are "

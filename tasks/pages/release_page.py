@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from prefect.artifacts import create_markdown_artifact
 
 from storage.store.production import Decision, in_production
-from tasks.pages.report_tables import markdown_row
+from tasks.pages.markdown_page import markdown_row
 
 SHOWN = 30
 """Newest decisions on the page."""

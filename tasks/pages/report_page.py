@@ -8,6 +8,7 @@ from memdec_core.scoring.result_row import TUNING_SPLIT
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import Manifest
 from tasks.pages.lineage import lineage_graph
+from tasks.pages.markdown_page import join_sections
 from tasks.pages.report_tables import (
     RESULTS_NOTE,
     Manifests,
@@ -42,7 +43,7 @@ def report_page(
         ["## Lineage", "", *lineage_graph(lineage)],
         ["## Where to look next", "", *next_steps(stages)],
     ]
-    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
+    return join_sections(sections)
 
 
 def headline(rows: Rows) -> Iterator[str]:

@@ -6,6 +6,7 @@ from pydantic import JsonValue
 
 from memdec_core.scoring.result_row import TUNING_SPLIT
 from storage.objects.manifest import Manifest
+from tasks.pages.markdown_page import markdown_row
 from tasks.pages.readable_units import seconds_of, size_of
 
 Rows = Sequence[Mapping[str, JsonValue]]
@@ -145,11 +146,6 @@ def by_key(rows: Rows) -> dict[tuple[JsonValue, ...], Mapping[str, JsonValue]]:
 def bases_of(rows: Rows) -> list[str]:
     """The base models in the order of the table."""
     return list(dict.fromkeys(str(row["base"]) for row in rows if row["base"] is not None))
-
-
-def markdown_row(*cells: object) -> str:
-    """A row of a Markdown table."""
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
 def readable(value: JsonValue) -> str:

@@ -12,10 +12,11 @@ from storage.store.artifact_store import Store
 from tasks.jobs.stage_words import WORDS, page_title
 from tasks.pages.figure_words import split_figures
 from tasks.pages.lineage import lineage_graph, trace
+from tasks.pages.markdown_page import markdown_row
 from tasks.pages.next_commands import next_commands
 from tasks.pages.page_pictures import picture_names, picture_title
 from tasks.pages.readable_units import seconds_of, size_of
-from tasks.pages.report_tables import RESULTS_NOTE, markdown_row, results_table
+from tasks.pages.report_tables import RESULTS_NOTE, results_table
 from tasks.pages.setting_words import described
 
 REPORTS = ("report", "comparison", "domains", "promotion_gate")

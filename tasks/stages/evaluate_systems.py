@@ -13,6 +13,7 @@ from memdec_core.scoring.system_comparison import (
     mixture_rows,
     perplexity_row,
 )
+from memdec_core.scoring.system_name import SystemName
 from memdec_core.training.sparse_targets import SparseTargets
 from storage.formats.row_tables import ALPHA_CURVE, RESULTS
 from storage.formats.target_parquet import TargetReader
@@ -48,7 +49,7 @@ def evaluate_shard(run: ShardRun) -> dict[str, JsonValue]:
     rows += _fidelity(run, splits[TUNING_SPLIT], config)
     curves: dict[str, AlphaCurve] = {}
     for number, name in scored_bases(run).items():
-        base = only_scores(run, f"base_{number}")
+        base = only_scores(run, SystemName("base", number).role)
         mixed, curves[name] = mixture_rows("memory", name, base, memory, bootstraps, config)
         rows += [*base_rows(name, base, bootstraps), *mixed]
     return _write(run, rows, curves)

@@ -14,15 +14,16 @@ from memdec_core.scoring.promotion_gate import GateCheck, interval_check, verdic
 from memdec_core.scoring.result_row import TUNING_SPLIT
 from memdec_core.scoring.scoring_config import EvaluationConfig, PromotionConfig
 from memdec_core.scoring.system_comparison import Scores
+from memdec_core.scoring.system_name import SystemName
 from storage.formats.row_tables import CHECKS
 from tasks.inputs.evaluated_splits import bootstrap_of, open_splits
 from tasks.inputs.finished_run import evaluation_rows
-from tasks.inputs.scored_systems import only_scores, scored_bases
+from tasks.inputs.scored_systems import corpora_elsewhere, only_scores, scored_bases
 from tasks.jobs.stage_kinds import PREVIOUS_TEXT
 from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.pages.gate_page import gate_page
 
-NEW, OLD = "memory_scores", "production_scores"
+NEW, OLD = SystemName("memory_scores"), SystemName("production_scores")
 JUDGED = "test"
 
 
@@ -53,7 +54,7 @@ def judge_shard(run: ShardRun) -> dict[str, JsonValue]:
     said = verdict(checks)
     passed = all(check.passed for check in checks)
     CHECKS.write(run.writer.folder, [check._asdict() for check in checks])
-    page = gate_page(checks, said, has_production=OLD in run.job.inputs)
+    page = gate_page(checks, said, has_production=OLD.role in run.job.inputs)
     (run.writer.folder / "report.md").write_text(page, encoding="utf-8")
     return {"passed": passed, "why": said}
 
@@ -63,19 +64,19 @@ def _on_the_domain(run: ShardRun, limits: PromotionConfig) -> Iterator[GateCheck
 
     New test text may be as spoilt as new training text, and then flatters whoever learnt it.
     """
-    bootstrap = _bootstrap(run, "tokens")
+    bootstrap = _bootstrap(run, "")
     for number, name in scored_bases(run).items():
         text = _Text(run, number)
         alone, new = text.mixed(None), text.mixed(NEW)
         ratio = perplexity_ratio_interval(new, alone, bootstrap)
         yield interval_check("test perplexity, ratio to the base alone", name, ratio, 1.0)
-        if OLD not in run.job.inputs:
+        if OLD.role not in run.job.inputs:
             continue
         ratio = perplexity_ratio_interval(new, text.mixed(OLD), bootstrap)
         yield interval_check("test perplexity, ratio to production", name, ratio, 1.0)
         before = _Text(run, number, PREVIOUS_TEXT)
         new = before.mixed(NEW, text.alpha(NEW))
-        there = _bootstrap(run, f"{PREVIOUS_TEXT}:tokens")
+        there = _bootstrap(run, PREVIOUS_TEXT)
         ratio = perplexity_ratio_interval(new, before.mixed(OLD), there)
         said = "perplexity on the test text that production was built with, ratio to production"
         yield interval_check(said, name, ratio, 1 + limits.revision_tolerance)
@@ -84,18 +85,17 @@ def _on_the_domain(run: ShardRun, limits: PromotionConfig) -> Iterator[GateCheck
 class _Text:
     """The scores of one base and the memories on a corpus, with the α that each text asks for."""
 
-    def __init__(self, run: ShardRun, number: str, corpus: str = "") -> None:
-        self._run = run
-        self._prefix = f"{corpus}:" if corpus else ""
-        self._base = only_scores(run, f"{self._prefix}base_{number}")
+    def __init__(self, run: ShardRun, number: int, corpus: str = "") -> None:
+        self._run, self._corpus = run, corpus
+        self._base = self._scores(SystemName("base", number))
 
-    def alpha(self, memory: str) -> float:
+    def alpha(self, memory: SystemName) -> float:
         """The α of a memory, tuned on the corpus's validation split."""
         config = _evaluation(self._run)
         pair = self._base[TUNING_SPLIT], self._scores(memory)[TUNING_SPLIT]
         return search_alpha(*pair, config.alphas, refine=config.refine_alpha).alpha
 
-    def mixed(self, memory: str | None, alpha: float | None = None) -> NDArray[np.float64]:
+    def mixed(self, memory: SystemName | None, alpha: float | None = None) -> NDArray[np.float64]:
         """Test scores of the base, alone or with a memory; its α is tuned here if none is given."""
         base_N = self._base[JUDGED]
         if memory is None:
@@ -103,8 +103,8 @@ class _Text:
         weight = self.alpha(memory) if alpha is None else alpha
         return mix_token_log_probs(base_N, self._scores(memory)[JUDGED], weight)
 
-    def _scores(self, memory: str) -> Scores:
-        return only_scores(self._run, f"{self._prefix}{memory}")
+    def _scores(self, name: SystemName) -> Scores:
+        return only_scores(self._run, name.on(self._corpus).role)
 
 
 def _targets(run: ShardRun) -> Iterator[GateCheck]:
@@ -142,15 +142,17 @@ def _kl(run: ShardRun, role: str) -> Interval | None:
 
 def _forgetting(run: ShardRun, limits: PromotionConfig) -> Iterator[GateCheck]:
     """What base + memory loses on other corpora, mixed as on the domain."""
-    for corpus in _corpora(run):
-        bootstrap = _bootstrap(run, f"{corpus}:tokens")
+    for corpus in corpora_elsewhere(run.job.inputs):
+        if corpus == PREVIOUS_TEXT:
+            continue
+        bootstrap = _bootstrap(run, corpus)
         for number, name in scored_bases(run).items():
             domain, there = _Text(run, number), _Text(run, number, corpus)
             new = there.mixed(NEW, domain.alpha(NEW))
             lost = perplexity_ratio_interval(new, there.mixed(None), bootstrap)
             said = f"perplexity on {corpus}, ratio to the base alone"
             yield interval_check(said, name, lost, limits.max_forgetting)
-            if OLD in run.job.inputs:
+            if OLD.role in run.job.inputs:
                 old = there.mixed(OLD, domain.alpha(OLD))
                 more = perplexity_ratio_interval(new, old, bootstrap)
                 limit = 1 + limits.forgetting_tolerance
@@ -159,18 +161,13 @@ def _forgetting(run: ShardRun, limits: PromotionConfig) -> Iterator[GateCheck]:
                 )
 
 
-def _corpora(run: ShardRun) -> list[str]:
-    """Names of the other corpora among the inputs."""
-    names = [role.removesuffix(":tokens") for role in run.job.inputs if role.endswith(":tokens")]
-    return [name for name in names if name != PREVIOUS_TEXT]
-
-
-def _bootstrap(run: ShardRun, role: str) -> Bootstrap:
-    """How the test positions of a corpus are resampled."""
+def _bootstrap(run: ShardRun, corpus: str) -> Bootstrap:
+    """How the test positions of a corpus, or of the domain, are resampled."""
+    role = SystemName("tokens", corpus=corpus).role
     splits = open_splits(run.job, run.store, role)
     if JUDGED not in splits:
         raise UserError(
-            f"config.comparison.elsewhere.{role.removesuffix(':tokens')}: no text in its test "
+            f"config.comparison.elsewhere.{corpus or role}: no text in its test "
             "split; give it test documents or a larger test_fraction"
         )
     return bootstrap_of(splits[JUDGED].windows_W4, splits[JUDGED], _evaluation(run))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from memdec_core.errors import UserError
+from memdec_core.scoring.system_name import SystemName
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import Manifest
 from storage.store.artifact_store import Store
@@ -127,8 +128,7 @@ def exported_facts(
 
 def _chosen(store: Store, pipeline: ExportedPipeline, wanted: str | None) -> tuple[int, str]:
     """Number and name of the base."""
-    numbered = {str(number): ref for number, ref in enumerate(pipeline.bases)}
-    names = [*name_bases(store, numbered).values()]
+    names = [*name_bases(store, dict(enumerate(pipeline.bases))).values()]
     if wanted is None:
         return 0, names[0]
     if wanted not in names:
@@ -161,7 +161,7 @@ def _router(store: Store, comparison: ArtifactRef, base: ArtifactRef) -> Artifac
     """The router that a comparison fitted for a base."""
     inputs = store.require(comparison).inputs
     numbers = [number for number, ref in base_models(store, inputs).items() if ref == base]
-    return inputs.get(f"router_{numbers[0]}") if numbers else None
+    return inputs.get(SystemName("router", numbers[0]).role) if numbers else None
 
 
 def _of_base(rows: Rows, name: str) -> list[Mapping[str, JsonValue]]:

@@ -10,11 +10,11 @@ from tasks.jobs.software import software_versions
 from tasks.pages.compared.audit_page import audit_sections
 from tasks.pages.compared.comparison_tables import (
     corpora_elsewhere,
-    markdown_table,
     reported_split,
     systems_by_base,
 )
-from tasks.pages.report_tables import RESULTS_NOTE, compared, markdown_row
+from tasks.pages.markdown_page import markdown_table
+from tasks.pages.report_tables import RESULTS_NOTE, compared
 from tasks.use.exported_facts import ExportedFacts
 
 UNKNOWN = "unknown"
@@ -141,10 +141,14 @@ def _comparison(facts: ExportedFacts) -> Iterator[list[str]]:
 
 
 def _documents(facts: ExportedFacts) -> Iterator[str]:
-    yield markdown_row("split", "documents", "tokens")
-    yield markdown_row("---", "--:", "--:")
-    for split, count in _counts(facts.corpus, "documents").items():
-        yield markdown_row(split, f"{count:,}", f"{_counts(facts.tokens, split)['tokens']:,}")
+    yield from markdown_table(
+        {
+            "split": split,
+            "documents": f"{count:,}",
+            "tokens": f"{_counts(facts.tokens, split)['tokens']:,}",
+        }
+        for split, count in _counts(facts.corpus, "documents").items()
+    )
     names = source_names(facts.corpus)
     shown = ", ".join(f"`{name}`" for name in names[:MOST_SOURCES])
     more = f" and {len(names) - MOST_SOURCES:,} more" if len(names) > MOST_SOURCES else ""

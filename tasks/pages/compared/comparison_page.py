@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from memdec_core.scoring.result_row import TUNING_SPLIT
 from tasks.pages.compared.comparison_summary import summary
 from tasks.pages.compared.comparison_tables import (
+    ablation,
     corpora_elsewhere,
-    markdown_table,
     reported_split,
     systems_by_base,
     tuned,
 )
-from tasks.pages.compared.loss_ablation import ablation
 from tasks.pages.compared.paper_page import paper_sections
 from tasks.pages.compared.router_page import router_sections, router_summary
-from tasks.pages.report_tables import MEASURES, Rows, bases_of, by_key, interval, markdown_row
+from tasks.pages.markdown_page import Section, join_sections, markdown_table, picture_section
+from tasks.pages.report_tables import MEASURES, Rows, bases_of, by_key, interval
 
 SYSTEMS, ABLATION, RELIABILITY = "systems.png", "ablation.png", "reliability.png"
 NOTE = (
@@ -37,7 +37,6 @@ CHECKED = {
     ("targets", "coverage"): "share of positions whose next token is among them",
     ("targets", "calibration_error"): "calibration error of the targets",
 }
-Section = Sequence[str]
 
 
 def comparison_page(
@@ -60,7 +59,7 @@ def comparison_page(
             "",
             *markdown_table(systems_by_base(rows, "perplexity", split)),
         ],
-        _picture("Perplexity by system and base", SYSTEMS, pictures),
+        picture_section("Perplexity by system and base", SYSTEMS, pictures),
         [f"## Ratio to the base, {split}", "", RATIO_NOTE, "", *_ratios(rows, split)],
         *[
             [f"## Ratio to the base on another corpus: {corpus}", "", *_ratios(rows, corpus)]
@@ -70,7 +69,9 @@ def comparison_page(
         *_ablation(rows, pictures),
         ["## What was tuned", "", *markdown_table(tuned(rows))],
         *[
-            _picture(f"Validation perplexity over α on {base}", alpha_picture(place), pictures)
+            picture_section(
+                f"Validation perplexity over α on {base}", alpha_picture(place), pictures
+            )
             for place, base in enumerate(bases_of(rows))
         ],
         *_trust(rows, pictures),
@@ -78,11 +79,6 @@ def comparison_page(
         *paper_sections(rows),
     ]
     return join_sections(sections)
-
-
-def join_sections(sections: Sequence[Section]) -> str:
-    """A page of the sections that have any line."""
-    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
 
 
 def alpha_picture(place: int) -> str:
@@ -107,7 +103,7 @@ def _ablation(rows: Rows, pictures: Sequence[str]) -> list[Section]:
     ]
     return [
         ["## The memory's two losses", "", ABLATION_NOTE, "", *markdown_table(lines)],
-        _picture("Perplexity over β", ABLATION, pictures),
+        picture_section("Perplexity over β", ABLATION, pictures),
     ]
 
 
@@ -121,13 +117,12 @@ def _trust(rows: Rows, pictures: Sequence[str]) -> list[Section]:
     }
     if not found:
         return []
-    lines = [markdown_row("checked on validation", "value", "positions"), "| --- | --: | --: |"]
-    lines += [markdown_row(label, interval(row), f"{row['n']:,}") for label, row in found.items()]
+    lines = (
+        {"checked on validation": label, "value": interval(row), "positions": f"{row['n']:,}"}
+        for label, row in found.items()
+    )
+    title = "## Fidelity and reliability of the targets"
     return [
-        ["## Fidelity and reliability of the targets", "", RELIABILITY_NOTE, "", *lines],
-        _picture("Reliability of p_kNN", RELIABILITY, pictures),
+        [title, "", RELIABILITY_NOTE, "", *markdown_table(lines)],
+        picture_section("Reliability of p_kNN", RELIABILITY, pictures),
     ]
-
-
-def _picture(title: str, name: str, pictures: Sequence[str]) -> list[str]:
-    return [f"![{title}]({name})"] if name in pictures else []

@@ -4,23 +4,22 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import JsonValue
 
+from memdec_core.scoring.system_name import SystemName, label_of
 from tasks.pages.compared.comparison_tables import (
+    FORGETTING,
     Row,
     Table,
     corpora_elsewhere,
-    label_of,
     number,
     reported_split,
     systems_of,
 )
 from tasks.pages.report_tables import Rows, bases_of, by_key, interval, readable
 
-VARIANTS = "memory_"
-"""Beginning of the names of memories that stand beside the pipeline's own."""
+FURTHER_MEMORIES = ("memory_beta", "memory_datastore", "memory_student", "memory_router")
+"""Kinds of memories that stand beside the pipeline's own."""
 
 SINGLE_LOSSES = {"memory_beta_1": "KL only", "memory_beta_0": "cross-entropy only"}
-CHANGED_BY = {"dapt": "DAPT", "lora": "LoRA"}
-"""Systems that change the base, by what the sentences call them."""
 
 OVERLAP_NOTE = (
     "Intervals of two systems move together, as they resample the same documents: overlapping ones "
@@ -94,8 +93,8 @@ def forgetting(table: Table, base: str, corpus: str) -> Iterator[str]:
     if memory is None:
         return
     others = {
-        name: row
-        for system, name in CHANGED_BY.items()
+        label_of(system): row
+        for system in FORGETTING[1:]
         if (row := table.get((system, base, corpus, "perplexity_ratio")))
     }
     said = [
@@ -111,7 +110,8 @@ def _against_base(table: Table, rows: Rows, base: str, split: str) -> str:
     kinds: dict[str, list[str]] = {"lower": [], "higher": [], "not clearly different": []}
     for system in systems_of(rows):
         ratio = table.get((system, base, split, "perplexity_ratio"))
-        if ratio is not None and not system.startswith(VARIANTS):
+        name = SystemName.parse(system)
+        if ratio is not None and (name is None or name.kind not in FURTHER_MEMORIES):
             kinds[_direction(ratio)].append(f"{label_of(system)} {change(ratio)}")
     said = "; ".join(f"{kind} with {', '.join(found)}" for kind, found in kinds.items() if found)
     before = readable(table["base", base, split, "perplexity"]["value"])

@@ -1,32 +1,20 @@
 """The comparison's rows as tables of systems by base, in the paper's layout."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from pydantic import JsonValue
 
 from memdec_core.scoring.result_row import TUNING_SPLIT
-from tasks.pages.report_tables import Rows, bases_of, by_key, interval, markdown_row, readable
+from memdec_core.scoring.system_name import SystemName, label_of, table_order
+from tasks.pages.report_tables import Rows, bases_of, by_key, interval, readable
 
 REPORTED = "test"
-LABELS = {
-    "base": "base",
-    "rag": "in-context retrieval",
-    "knn_lm": "kNN-LM",
-    "lora": "LoRA",
-    "dapt": "DAPT",
-    "dapt_small": "+ DAPT of the student",
-    "memory": "+ memory",
-    "memory_router": "+ memory, adaptive α",
-    "memory_beta_0": "+ memory, cross-entropy only",
-    "memory_beta_1": "+ memory, KL only",
-}
-"""In the order of the paper's table."""
+FORGETTING = ("memory", "dapt", "lora")
+"""Systems of whom it is asked what they lose elsewhere: the memory, and what changes the base."""
 
-PREFIXES = {
-    "memory_beta_": "+ memory, β = ",
-    "memory_student_": "+ memory, student ",
-    "memory_datastore_": "+ memory, datastore of ",
-}
+BETA = "beta"
+"""Metric of the row that holds the β of `memory`."""
+
 KNOBS = {"alpha": "α", "lambda": "λ", "tau": "τ"}
 Row = Mapping[str, JsonValue]
 Table = Mapping[tuple[JsonValue, ...], Row]
@@ -68,19 +56,24 @@ def corpora_elsewhere(rows: Rows) -> list[str]:
 
 def systems_of(rows: Rows) -> list[str]:
     """The systems in the order of the paper's table."""
-    order = list(LABELS)
-    present = {str(row["system"]) for row in rows}
-    return sorted(present, key=lambda name: (order.index(name) if name in LABELS else 99, name))
+    return sorted({str(row["system"]) for row in rows}, key=table_order)
 
 
-def label_of(system: str) -> str:
-    """What the page calls a system."""
-    if system in LABELS:
-        return LABELS[system]
-    for prefix, label in PREFIXES.items():
-        if system.startswith(prefix):
-            return label + system.removeprefix(prefix)
-    return system.replace("_", " ")
+def ablation(rows: Rows) -> dict[str, dict[float, Row]]:
+    """Rows of the reported perplexity by base and β; empty where fewer than two β are known."""
+    split, table = reported_split(rows), by_key(rows)
+    names = (SystemName.parse(system) for system in systems_of(rows))
+    betas = {n.system: float(n.variant) for n in names if n and n.kind == "memory_beta"}
+    for row in rows:
+        if (row["system"], row["metric"]) == ("memory", BETA):
+            betas["memory"] = number(row["value"])
+    if len(betas) < 2:
+        return {}
+    systems = sorted(betas, key=betas.__getitem__)
+    return {
+        base: {betas[system]: table[system, base, split, "perplexity"] for system in systems}
+        for base in bases_of(rows)
+    }
 
 
 def tuned(rows: Rows) -> Iterator[dict[str, str]]:
@@ -90,15 +83,6 @@ def tuned(rows: Rows) -> Iterator[dict[str, str]]:
         cells = {base: _knobs_of(table, system, base) for base in bases_of(rows)}
         if any(cells.values()):
             yield {"system": label_of(system), **cells}
-
-
-def markdown_table(lines: Iterable[Mapping[str, str]]) -> Iterator[str]:
-    """Lines of equal columns as Markdown, the first column to the left."""
-    for place, line in enumerate(lines):
-        if place == 0:
-            yield markdown_row(*line)
-            yield markdown_row("---", *["--:"] * (len(line) - 1))
-        yield markdown_row(*line.values())
 
 
 def number(value: JsonValue) -> float:

@@ -1,13 +1,13 @@
 """The page of several comparisons: one answer, tables by corpus, what is forgotten where."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from memdec_core.scoring.system_name import label_of
 from storage.objects.artifact_ref import ArtifactRef
-from tasks.pages.compared.comparison_page import NOTE, RATIO_NOTE, Section, join_sections
-from tasks.pages.compared.comparison_tables import label_of, markdown_table, reported_split
+from tasks.pages.compared.comparison_page import NOTE, RATIO_NOTE
+from tasks.pages.compared.comparison_tables import FORGETTING, reported_split
 from tasks.pages.compared.domains_summary import domains_summary
 from tasks.pages.compared.domains_tables import (
-    FORGETTING,
     by_corpus,
     is_measured_elsewhere,
     joint_bases,
@@ -15,7 +15,8 @@ from tasks.pages.compared.domains_tables import (
     systems_by_corpus,
 )
 from tasks.pages.compared.paper_page import paper_sections, settings_of
-from tasks.pages.report_tables import Rows, markdown_row
+from tasks.pages.markdown_page import Section, join_sections, markdown_table, picture_section
+from tasks.pages.report_tables import Rows
 
 MATRIX_NOTE = (
     "Ratio to the base. A line is the domain that the system was made for and tuned on, a column "
@@ -46,7 +47,9 @@ def domains_page(
         ratios = markdown_table(systems_by_corpus(rows, base, "perplexity_ratio"))
         sections += [
             [f"## Perplexity, {base}", "", *perplexities],
-            _picture(f"Perplexity by system and corpus, {base}", systems_picture(place), pictures),
+            picture_section(
+                f"Perplexity by system and corpus, {base}", systems_picture(place), pictures
+            ),
             [f"## Ratio to the base, {base}", "", RATIO_NOTE, "", *ratios],
             *_forgetting(rows, base, place, pictures),
         ]
@@ -75,7 +78,7 @@ def _forgetting(rows: Rows, base: str, place: int, pictures: Sequence[str]) -> l
     title = f"## What is kept elsewhere, {base}"
     sections: list[Section] = [
         [title, "", MATRIX_NOTE],
-        _picture(f"Ratio by domain and corpus, {base}", forgetting_picture(place), pictures),
+        picture_section(f"Ratio by domain and corpus, {base}", forgetting_picture(place), pictures),
     ]
     for system in FORGETTING:
         lines = list(markdown_table(matrix_lines(rows, base, system)))
@@ -84,13 +87,17 @@ def _forgetting(rows: Rows, base: str, place: int, pictures: Sequence[str]) -> l
     return sections
 
 
-def _corpora(rows: Rows, comparisons: Mapping[str, ArtifactRef]) -> list[str]:
+def _corpora(rows: Rows, comparisons: Mapping[str, ArtifactRef]) -> Iterator[str]:
     """Where the page of every corpus lies, with what is not repeated here."""
-    lines = [markdown_row("corpus", "reported split", "its own page"), "| --- | --- | --- |"]
-    for corpus, its_rows in by_corpus(rows).items():
-        show = f"`memdec artifacts show {comparisons[corpus]}`"
-        lines.append(markdown_row(corpus, reported_split(its_rows), show))
-    return lines
+    lines = (
+        {
+            "corpus": corpus,
+            "reported split": reported_split(its_rows),
+            "its own page": f"`memdec artifacts show {comparisons[corpus]}`",
+        }
+        for corpus, its_rows in by_corpus(rows).items()
+    )
+    return markdown_table(lines, left=3)
 
 
 def _published(rows: Rows) -> list[Section]:
@@ -101,7 +108,3 @@ def _published(rows: Rows) -> list[Section]:
             (title, *note), *tables = paper_sections(its_rows, corpus)
             sections += [[f"{title}: {corpus}", *note], *tables]
     return sections
-
-
-def _picture(title: str, name: str, pictures: Sequence[str]) -> list[str]:
-    return [f"![{title}]({name})"] if name in pictures else []

@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from memdec_core.scoring.system_name import label_of
 from tasks.pages.compared.comparison_summary import (
     OVERLAP_NOTE,
     SINGLE_LOSSES,
     on_every_base,
     overlap,
 )
-from tasks.pages.compared.comparison_tables import Row, label_of, number
+from tasks.pages.compared.comparison_tables import FORGETTING, Row, number
 from tasks.pages.compared.domains_tables import (
-    FORGETTING,
     by_corpus,
     forgetting_matrix,
     joint_bases,

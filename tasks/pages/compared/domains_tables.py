@@ -5,18 +5,15 @@ A row is a comparison's, with the corpus it belongs to (the pipeline's name) und
 
 from collections.abc import Iterator
 
+from memdec_core.scoring.system_name import label_of
 from tasks.pages.compared.comparison_tables import (
     Row,
     corpora_elsewhere,
-    label_of,
     number,
     reported_split,
     systems_of,
 )
 from tasks.pages.report_tables import Rows, bases_of, by_key, interval
-
-FORGETTING = ("memory", "dapt", "lora")
-"""Systems of whom it is asked what they lose elsewhere."""
 
 
 def by_corpus(rows: Rows) -> dict[str, Rows]:

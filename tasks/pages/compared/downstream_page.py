@@ -1,14 +1,15 @@
 """The downstream part of the comparison's page: systems by task in the paper's layout."""
 
-from collections.abc import Iterator, Mapping
-
-from pydantic import JsonValue
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from memdec_core.downstream.downstream import METHODS, Method
 from memdec_core.downstream.downstream_prompts import DATASET_PROMPTS
 from memdec_core.downstream.downstream_table import AVERAGE
-from tasks.pages.compared.comparison_tables import KNOBS, label_of, systems_of
-from tasks.pages.report_tables import Rows, bases_of, by_key, markdown_row, readable
+from memdec_core.scoring.system_name import label_of
+from tasks.pages.compared.comparison_tables import KNOBS, Row, Table, systems_of
+from tasks.pages.markdown_page import markdown_table
+from tasks.pages.report_tables import Rows, bases_of, by_key, readable
 
 HEADINGS: dict[Method, str] = {"dcpmi": "DCPMI", "lm": "likelihood"}
 NAMES: dict[str, str] = {task: task.upper() for task in DATASET_PROMPTS} | {
@@ -22,7 +23,6 @@ NOTES: dict[Method, str] = {
     "other half.",
     "lm": "The same by p(choice | prompt) alone, with weights tuned for it.",
 }
-Table = Mapping[tuple[JsonValue, ...], Mapping[str, JsonValue]]
 
 
 def downstream_sections(rows: Rows) -> list[list[str]]:
@@ -31,58 +31,39 @@ def downstream_sections(rows: Rows) -> list[list[str]]:
     Args:
         rows: The comparison's rows.
     """
-    table = by_key(rows)
+    table, systems = by_key(rows), systems_of(rows)
     sections = []
     for base in bases_of(rows):
-        for method in METHODS:
-            lines = list(_accuracies(table, systems_of(rows), base, method))
-            if lines:
-                heading = f"## Downstream accuracy by {HEADINGS[method]}, {base}"
-                sections.append([heading, "", NOTES[method], "", *lines])
-        tuned = list(_tuned(table, systems_of(rows), base))
-        if tuned:
-            heading = f"## What was tuned downstream, {base}"
-            sections.append([heading, "", "By DCPMI / by likelihood.", "", *tuned])
+        parts = {
+            f"Downstream accuracy by {HEADINGS[method]}, {base}": (
+                NOTES[method],
+                partial(_accuracy, table, base, method),
+            )
+            for method in METHODS
+        }
+        tuned = "By DCPMI / by likelihood.", partial(_knobs, table, base)
+        parts[f"What was tuned downstream, {base}"] = tuned
+        for heading, (note, cell) in parts.items():
+            if lines := list(markdown_table(_by_task(systems, cell))):
+                sections.append([f"## {heading}", "", note, "", *lines])
     return sections
 
 
-def _accuracies(table: Table, systems: list[str], base: str, method: Method) -> Iterator[str]:
-    """One line per system, one column per task, and their mean."""
-    metric = f"accuracy_{method}"
-    columns: list[str] = [
-        task
-        for task in (*DATASET_PROMPTS, AVERAGE)
-        if any((system, base, task, metric) in table for system in systems)
-    ]
-    if not columns:
-        return
-    yield from _header(columns)
-    for system in systems:
-        cells = [table.get((system, base, task, metric)) for task in columns]
-        if any(cells):
-            yield markdown_row(
-                label_of(system), *(_percent(cell) if cell else "" for cell in cells)
-            )
+def _by_task(systems: list[str], cell: Callable[[str, str], str]) -> Iterator[dict[str, str]]:
+    """One line per system, one column per task and their mean, as far as they have a cell."""
+    shown = {system: {task: cell(system, task) for task in NAMES} for system in systems}
+    tasks = [task for task in NAMES if any(cells[task] for cells in shown.values())]
+    for system, cells in shown.items():
+        if any(cells.values()):
+            yield {"system": label_of(system)} | {NAMES[task]: cells[task] for task in tasks}
 
 
-def _tuned(table: Table, systems: list[str], base: str) -> Iterator[str]:
-    """One line per system that has a weight, one column per task: by DCPMI, then by likelihood."""
-    metrics = [f"{knob}_{method}" for knob in KNOBS for method in METHODS]
-    columns: list[str] = [
-        task
-        for task in DATASET_PROMPTS
-        if any((system, base, task, name) in table for system in systems for name in metrics)
-    ]
-    if not columns:
-        return
-    yield from _header(columns)
-    for system in systems:
-        cells = [_knobs(table, system, base, task) for task in columns]
-        if any(cells):
-            yield markdown_row(label_of(system), *cells)
+def _accuracy(table: Table, base: str, method: Method, system: str, task: str) -> str:
+    row = table.get((system, base, task, f"accuracy_{method}"))
+    return _percent(row) if row else ""
 
 
-def _knobs(table: Table, system: str, base: str, task: str) -> str:
+def _knobs(table: Table, base: str, system: str, task: str) -> str:
     """What was tuned for one task, as `α 0.4 / 0.35`; empty where nothing was."""
     shown = []
     for knob, sign in KNOBS.items():
@@ -93,12 +74,7 @@ def _knobs(table: Table, system: str, base: str, task: str) -> str:
     return ", ".join(shown)
 
 
-def _header(columns: list[str]) -> Iterator[str]:
-    yield markdown_row("system", *(NAMES[column] for column in columns))
-    yield markdown_row("---", *["--:"] * len(columns))
-
-
-def _percent(row: Mapping[str, JsonValue]) -> str:
+def _percent(row: Row) -> str:
     """A share in percent with its interval, where it has one."""
     value, low, high = (row[end] for end in ("value", "ci_low", "ci_high"))
     assert isinstance(value, float)

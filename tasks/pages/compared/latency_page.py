@@ -1,11 +1,16 @@
 """What generation takes with every system, as a part of the comparison's page."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
-from memdec_core.plots.latency_plot import SYSTEM_LABELS
-from tasks.pages.report_tables import markdown_row, readable
+from memdec_core.plots.latency_plot import COLOURS
+from memdec_core.scoring.system_name import label_of
+from tasks.pages.markdown_page import markdown_table
+from tasks.pages.report_tables import readable
+
+PICTURE = "latency.png"
+"""Of one base, beside its table."""
 
 NOTE = (
     "Greedy generation of one text, warm. Times are medians over rounds in which every system "
@@ -16,18 +21,6 @@ NOTE = (
     "base's own are filled up with copies of its keys, moved a little. Systems without a size of "
     "datastore search none, so that they are measured once per length of prompt."
 )
-COLUMNS = (
-    "system",
-    "prompt (tokens)",
-    "datastore (rows)",
-    "ratio",
-    "operations",
-    "tokens/s",
-    "first token (ms)",
-    "memory (MB)",
-    "disk (MB)",
-)
-
 LatencyRow = Mapping[str, JsonValue]
 
 
@@ -47,32 +40,30 @@ def latency_sections(tables: Mapping[str, Sequence[LatencyRow]]) -> list[list[st
 
 
 def _section(base: str, rows: Sequence[LatencyRow]) -> list[str]:
-    return [f"### {base}", "", *_table(rows), "", _machine(rows[0])]
+    lines = map(_line, sorted(rows, key=_place))
+    return [f"### {base}", "", *markdown_table(lines), "", _machine(rows[0])]
 
 
-def _table(rows: Sequence[LatencyRow]) -> Iterator[str]:
-    yield markdown_row(*COLUMNS)
-    yield markdown_row("---", *["--:"] * (len(COLUMNS) - 1))
-    for row in sorted(rows, key=_place):
-        flops, datastore_rows = row["flops_ratio"], row["datastore_rows"]
-        yield markdown_row(
-            SYSTEM_LABELS[str(row["system"])],
-            f"{row['context']:,}",
-            "" if datastore_rows is None else f"{datastore_rows:,}",
-            _ratio(row),
-            "" if flops is None else readable(flops),
-            readable(row["tokens_per_second"]),
-            readable(row["first_token_ms"]),
-            _megabytes(row["memory_bytes"]),
-            _megabytes(row["disk_bytes"]),
-        )
+def _line(row: LatencyRow) -> dict[str, str]:
+    flops, datastore_rows = row["flops_ratio"], row["datastore_rows"]
+    return {
+        "system": label_of(str(row["system"])),
+        "prompt (tokens)": f"{row['context']:,}",
+        "datastore (rows)": "" if datastore_rows is None else f"{datastore_rows:,}",
+        "ratio": _ratio(row),
+        "operations": "" if flops is None else readable(flops),
+        "tokens/s": readable(row["tokens_per_second"]),
+        "first token (ms)": readable(row["first_token_ms"]),
+        "memory (MB)": _megabytes(row["memory_bytes"]),
+        "disk (MB)": _megabytes(row["disk_bytes"]),
+    }
 
 
 def _place(row: LatencyRow) -> tuple[int, int, int]:
     context, datastore_rows = row["context"], row["datastore_rows"] or 0
     assert isinstance(context, int)
     assert isinstance(datastore_rows, int)
-    return context, list(SYSTEM_LABELS).index(str(row["system"])), datastore_rows
+    return context, list(COLOURS).index(str(row["system"])), datastore_rows
 
 
 def _ratio(row: LatencyRow) -> str:

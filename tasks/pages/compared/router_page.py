@@ -14,10 +14,10 @@ from tasks.pages.compared.comparison_summary import beats, change
 from tasks.pages.compared.comparison_tables import (
     Row,
     Table,
-    markdown_table,
     number,
     reported_split,
 )
+from tasks.pages.markdown_page import markdown_table
 from tasks.pages.report_tables import Rows, bases_of, by_key, interval, readable
 
 NOTE = (

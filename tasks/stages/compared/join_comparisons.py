@@ -6,15 +6,15 @@ from pydantic import JsonValue
 
 from memdec_core.plots.build_plots import systems_png
 from memdec_core.plots.comparison_plots import forgetting_png
+from memdec_core.scoring.system_name import SystemName, label_of
 from storage.formats.row_tables import JOINT_RESULTS, LATENCIES
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.comparison.joint_rows import joint_rows
 from tasks.jobs.stage_work import ShardRun, StageWork
-from tasks.pages.compared.comparison_tables import label_of, number
+from tasks.pages.compared.comparison_tables import FORGETTING, number
 from tasks.pages.compared.domains_page import domains_page, forgetting_picture, systems_picture
 from tasks.pages.compared.domains_tables import (
-    FORGETTING,
     forgetting_matrix,
     is_measured_elsewhere,
     joint_bases,
@@ -56,10 +56,10 @@ def _timed(
 ) -> dict[str, list[dict[str, JsonValue]]]:
     """What a token takes, by corpus and base, where it was measured."""
     tables = [
-        (corpus, LATENCIES.read(store.readers(ref)["all"]))
+        (corpus, LATENCIES.read(store.readers(inputs[name.role])["all"]))
         for corpus, comparison in comparisons.items()
-        for role, ref in store.require(comparison).inputs.items()
-        if role.startswith("latency_")
+        for inputs in [store.require(comparison).inputs]
+        for name in SystemName.among(inputs, "latency")
     ]
     return {f"{corpus}, {rows[0]['base']}": rows for corpus, rows in tables}
 

@@ -19,10 +19,10 @@ from storage.formats.token_shards import TokenReader
 from tasks.comparison.timed_systems import TimedSystem, open_systems
 from tasks.inputs.base_names import name_bases
 from tasks.jobs.stage_work import ShardRun, StageWork
+from tasks.pages.compared.latency_page import PICTURE
 from tasks.stages.score_model import open_model
 
 PROMPT_SPLITS = ("test", "valid")
-PICTURE = "latency.png"
 
 LatencyRow = dict[str, str | int | float | None]
 

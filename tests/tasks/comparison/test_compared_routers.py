@@ -62,6 +62,7 @@ def rows(store: Store, elsewhere: bool) -> list[ResultRow]:
         for role in roles
     }
     inputs["router_1"] = publish(store, "alpha_router", {"all": (fill_router, {})})
+    inputs["general:tokens"] = publish(store, "tokens", {})
     inputs["general:router_features_1"] = publish(
         store,
         "router_features",
@@ -72,9 +73,8 @@ def rows(store: Store, elsewhere: bool) -> list[ResultRow]:
     job = make_job(ref, {}, inputs)
     run = ShardRun(job, "all", RunSettings(), store, writer, lambda _fraction, _note: None)
     bootstrap = Bootstrap(STARTS, samples=40, confidence=0.9, seed=3)
-    corpora = {"general": bootstrap} if elsewhere else {}
-    domain = dict.fromkeys(POSITIONS, bootstrap)
-    return list(routed_rows(run, "1", "gpt2", ALPHA, domain, corpora))
+    places = dict.fromkeys([*POSITIONS, *(["general"] if elsewhere else [])], bootstrap)
+    return list(routed_rows(run, 1, "gpt2", ALPHA, places))
 
 
 def routed(where: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,7 +1,8 @@
 """The comparison's page from rows made by hand: parts whose data exist, in order, nothing else."""
 
+from memdec_core.scoring.system_name import label_of
 from tasks.pages.compared.comparison_page import comparison_page
-from tasks.pages.compared.comparison_tables import corpora_elsewhere, label_of, reported_split
+from tasks.pages.compared.comparison_tables import corpora_elsewhere, reported_split
 from tests.support.comparison_rows import measured, row
 
 PLAIN = [

@@ -2,8 +2,12 @@
 
 import pytest
 
-from tasks.pages.compared.paper_numbers import DOWNSTREAM_TASKS
-from tasks.pages.compared.paper_page import ELSEWHERE, paper_sections, settings_of
+from tasks.pages.compared.paper_page import (
+    DOWNSTREAM_TASKS,
+    ELSEWHERE,
+    paper_sections,
+    settings_of,
+)
 from tests.support.comparison_rows import Row, measured, row
 
 

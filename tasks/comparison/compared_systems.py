@@ -1,0 +1,91 @@
+"""All systems on one base: from scores to rows, tuned on validation and measured everywhere."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from memdec_core.errors import UserError
+from memdec_core.scoring.alpha_search import AlphaCurve
+from memdec_core.scoring.bootstrap import Bootstrap
+from memdec_core.scoring.result_row import ResultRow
+from memdec_core.scoring.scoring_config import EvaluationConfig
+from memdec_core.scoring.system_comparison import (
+    Bootstraps,
+    base_rows,
+    knn_lm_rows,
+    mixture_rows,
+    system_rows,
+)
+from memdec_core.scoring.system_name import KINDS, SystemName
+from tasks.comparison.compared_routers import routed_rows
+from tasks.inputs.evaluated_splits import ELSEWHERE_SPLIT, bootstrap_of, open_splits
+from tasks.inputs.scored_systems import (
+    corpora_elsewhere,
+    only_setting,
+    scores_everywhere,
+    systems_on,
+)
+from tasks.jobs.stage_work import ShardRun
+from tasks.stages.compared.score_knn_lm import KnnKnobs
+
+
+class ComparedBase(NamedTuple):
+    """What a comparison finds on one base.
+
+    Attributes:
+        rows: Of every system, on the splits of the domain and on the corpora elsewhere.
+        curves: What the weights of the mixtures were read from, by system.
+    """
+
+    rows: list[ResultRow]
+    curves: Mapping[str, AlphaCurve]
+
+
+def compared_places(run: ShardRun, config: EvaluationConfig) -> dict[str, Bootstrap]:
+    """How positions are resampled: of valid and test, and of the other corpora's test splits.
+
+    Raises:
+        UserError: There is no validation text, or no test text of another corpus.
+    """
+    splits = open_splits(run.job, run.store)
+    for corpus in corpora_elsewhere(run.job.inputs):
+        there = open_splits(run.job, run.store, SystemName("tokens", corpus=corpus).role)
+        if ELSEWHERE_SPLIT not in there:
+            raise UserError(
+                f"config.comparison.elsewhere.{corpus}: no text in its test split; give it "
+                "test documents or a larger test_fraction"
+            )
+        splits[corpus] = there[ELSEWHERE_SPLIT]
+    return {name: bootstrap_of(split.windows_W4, split, config) for name, split in splits.items()}
+
+
+def compared_base(
+    run: ShardRun, number: int, base_name: str, bootstraps: Bootstraps, config: EvaluationConfig
+) -> ComparedBase:
+    """Makes the rows of all systems on a base.
+
+    Args:
+        run: A comparison.
+        number: Of the base.
+        base_name: Of the base in the table.
+        bootstraps: As `compared_places` gives them.
+        config: Weights to try.
+    """
+    rows: list[ResultRow] = []
+    curves: dict[str, AlphaCurve] = {}
+    base = only_setting(scores_everywhere(run, SystemName("base", number)))
+    for name in systems_on(run.job.inputs, number):
+        scores, scored = scores_everywhere(run, name), KINDS[name.kind].scored
+        if name.kind == "base":
+            rows += base_rows(base_name, base, bootstraps)
+        elif scored == "under settings":
+            taus = KnnKnobs.model_validate(run.job.config["knn_lm"]).taus
+            rows += knn_lm_rows(base_name, base, scores, bootstraps, taus, config)[0]
+        elif scored == "in place":
+            rows += system_rows(name.system, base_name, only_setting(scores), base, bootstraps)
+        else:
+            part = only_setting(scores)
+            mixed, curve = mixture_rows(name.system, base_name, base, part, bootstraps, config)
+            rows, curves[name.system] = rows + mixed, curve
+    if SystemName("router", number).role in run.job.inputs:
+        rows += routed_rows(run, number, base_name, curves["memory"].alpha, bootstraps)
+    return ComparedBase(rows, curves)

@@ -4,21 +4,23 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
-from transformers import PreTrainedTokenizerFast
 
 from memdec_core.errors import UserError
 from memdec_core.models.models_config import BaseModelConfig
-from memdec_core.text.tokenizer_compatibility import Compatibility, compare_tokenizers
-from memdec_core.text.tokenizer_loading import complete_tokenizer, load_tokenizer
-from memdec_core.text.tokenizer_match import real_vocab_size
 from storage.models.hub_model import hub_commit, hub_tokenizer
 from storage.models.model_folder import ModelFolderError, tokenizer_digest, tokenizer_files
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.identity.base_model_identity import local_folder
 from tasks.jobs.stage_job import StageJob
+
+if TYPE_CHECKING:  # a flow's own process does without PyTorch unless tokenizers differ
+    from transformers import PreTrainedTokenizerFast
+
+    from memdec_core.text.tokenizer_compatibility import Compatibility
 
 
 class SharedVocabulary(BaseModel):
@@ -49,8 +51,7 @@ def plan_vocabulary(models: Sequence[StageJob]) -> SharedVocabulary | None:
     folders = {job.ref: folder for job in models if (folder := _folder(job)) is not None}
     if len({tokenizer_digest(folder) for folder in folders.values()}) < 2:
         return None
-    from memdec_core.text.tokenizer_compatibility import shared_vocab_size  # PyTorch takes seconds
-    from tasks.identity.tokenizer_sharing import cut_at, read_tokenizer
+    from memdec_core.text.tokenizer_compatibility import shared_vocab_size
 
     try:
         tokenizers = {ref: read_tokenizer(folder) for ref, folder in folders.items()}
@@ -74,7 +75,7 @@ def _folder(model: StageJob) -> Path | None:
         return None
 
 
-def compare_named(a: str, b: str) -> Compatibility:
+def compare_named(a: str, b: str) -> "Compatibility":
     """Compares the tokenizers of two models.
 
     Args:
@@ -85,10 +86,12 @@ def compare_named(a: str, b: str) -> Compatibility:
         UserError: There is no such folder, or no tokenizer that can be used.
         StorageError: The hub has no such model, or cannot be reached.
     """
+    from memdec_core.text.tokenizer_compatibility import compare_tokenizers
+
     return compare_tokenizers(_named(a), _named(b))
 
 
-def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+def read_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
     """A folder's tokenizer as the store would have it: made whole, in a copy.
 
     Args:
@@ -97,6 +100,8 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     Raises:
         UserError: They cannot be used.
     """
+    from memdec_core.text.tokenizer_loading import complete_tokenizer, load_tokenizer
+
     with TemporaryDirectory() as copy:
         for path in [*tokenizer_files(folder), folder / "config.json"]:
             if path.is_file():
@@ -109,9 +114,11 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 
 
 def cut_at(
-    size: int, tokenizers: Mapping[ArtifactRef, PreTrainedTokenizerFast]
+    size: int, tokenizers: Mapping[ArtifactRef, "PreTrainedTokenizerFast"]
 ) -> SharedVocabulary | None:
     """The models whose tokenizers go on beyond `size` ids; None where there are none."""
+    from memdec_core.text.tokenizer_match import real_vocab_size
+
     longer = sorted(
         (ref for ref, tokenizer in tokenizers.items() if real_vocab_size(tokenizer) > size),
         key=str,
@@ -119,7 +126,7 @@ def cut_at(
     return SharedVocabulary(size=size, longer=tuple(longer)) if longer else None
 
 
-def _named(name: str) -> PreTrainedTokenizerFast:
+def _named(name: str) -> "PreTrainedTokenizerFast":
     folder = local_folder(name)
     if folder is None:
         return read_tokenizer(hub_tokenizer(name, hub_commit(name)))
@@ -140,7 +147,7 @@ def tokenizer_difference(store: Store, new_memory: ArtifactRef, old_memory: Arti
     ]
     if len({tokenizer_digest(folder) for folder in folders}) == 1:
         return ""
-    from memdec_core.text.tokenizer_loading import load_tokenizer  # PyTorch takes seconds to import
+    from memdec_core.text.tokenizer_loading import load_tokenizer
     from memdec_core.text.tokenizer_match import explain_difference
 
     new, old = map(load_tokenizer, folders)

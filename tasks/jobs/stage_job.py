@@ -1,8 +1,12 @@
 """What a stage is asked to do: its artifact's name, its configuration, its inputs."""
 
+from typing import Self
+
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from storage.objects.artifact_ref import ArtifactRef
+from storage.objects.fingerprint import fingerprint
+from tasks.jobs.stage_catalogue import STAGES
 from tasks.jobs.stage_words import run_title
 
 
@@ -29,6 +33,39 @@ class StageJob(BaseModel):
     config: dict[str, JsonValue]
     identity: dict[str, JsonValue]
     inputs: dict[str, ArtifactRef]
+
+    @classmethod
+    def planned(
+        cls,
+        pipeline: str,
+        stage: str,
+        config: dict[str, JsonValue],
+        inputs: dict[str, ArtifactRef],
+        *,
+        identity: dict[str, JsonValue] | None = None,
+        name: str | None = None,
+    ) -> Self:
+        """A job of a stage of the catalogue, with its fingerprint.
+
+        Args:
+            pipeline: The pipeline's name.
+            stage: What is to be done.
+            config: Sections that the stage reads.
+            inputs: Artifacts that it reads, by role.
+            identity: What is hashed in place of a configuration that names paths.
+            name: The job's own name where a pipeline has several of a stage.
+        """
+        hashed = config if identity is None else identity
+        version = STAGES[stage].format_version
+        return cls(
+            pipeline=pipeline,
+            name=name or stage,
+            ref=ArtifactRef(stage=stage, fingerprint=fingerprint(stage, version, hashed, inputs)),
+            format_version=version,
+            config=config,
+            identity=hashed,
+            inputs=inputs,
+        )
 
     @property
     def title(self) -> str:

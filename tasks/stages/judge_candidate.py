@@ -10,7 +10,7 @@ from memdec_core.errors import UserError
 from memdec_core.models.mixture import mix_token_log_probs
 from memdec_core.scoring.alpha_search import search_alpha
 from memdec_core.scoring.bootstrap import Bootstrap, Interval, perplexity_ratio_interval
-from memdec_core.scoring.promotion_gate import GateCheck, interval_check, verdict
+from memdec_core.scoring.promotion_gate import PREVIOUS_TEXT, GateCheck, interval_check, verdict
 from memdec_core.scoring.result_row import TUNING_SPLIT
 from memdec_core.scoring.scoring_config import EvaluationConfig, PromotionConfig
 from memdec_core.scoring.system_comparison import Scores
@@ -18,7 +18,6 @@ from storage.formats.row_tables import write_checks
 from tasks.inputs.evaluated_splits import bootstrap_of, open_splits
 from tasks.inputs.evaluation_rows import evaluation_rows
 from tasks.inputs.scored_systems import only_scores, scored_bases
-from tasks.jobs.stage_kinds import PREVIOUS_TEXT
 from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.pages.gate_page import gate_page
 

@@ -59,7 +59,7 @@ def show(artifact: Id, store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -
     if as_json:
         print_json(manifest.model_dump(mode="json"))
     elif writes_page(ref.stage):
-        page = opened.readers(ref)["all"].read("report.md").decode()
+        page = opened.only(ref).read("report.md").decode()
         output.print(page, markup=False, soft_wrap=True)
     else:
         done = how_done(manifest, reused=False)

@@ -19,6 +19,7 @@ from storage.store.production import (
     record_decision,
 )
 from tasks.identity.tokenizer_sharing import tokenizer_difference
+from tasks.jobs.stage_figures import GateFigures
 
 
 class Promotion(TypedDict):
@@ -76,8 +77,8 @@ def _decide(
             for job in planned:
                 run(job)
             gate = planned[-1].ref
-            figures = run.store.require(gate).figures
-        passed, why = figures["passed"] is True, str(figures["why"])
+            figures = GateFigures.of(run.store.require(gate))
+        passed, why = figures.passed, figures.why
     if passed and not config.promotion.automatic:
         passed, why = False, f"{why}, but promotion.automatic is off"
     return Decision(

@@ -14,13 +14,13 @@ from memdec_core.downstream.downstream_table import (
 from memdec_core.scoring.result_row import ResultRow
 from memdec_core.scoring.scoring_config import EvaluationConfig
 from storage.formats.row_tables import read_latency, read_results
+from tasks.comparison.timed_systems import PICTURE
 from tasks.inputs.downstream_scores import scored_tasks
+from tasks.inputs.open_datastore import KnnLmConfig
 from tasks.jobs.stage_work import ShardRun
 from tasks.pages.compared.audit_page import audit_sections
 from tasks.pages.compared.downstream_page import downstream_sections
 from tasks.pages.compared.latency_page import latency_sections
-from tasks.stages.compared.measure_latency import PICTURE
-from tasks.stages.compared.score_knn_lm import KnnKnobs
 
 ADAPTED = ("dapt", "lora")
 MIXED = ("dapt_small", "memory")
@@ -67,10 +67,10 @@ def compared_measures(
         row | {"base": name}
         for number, name in names.items()
         if (ref := run.job.inputs.get(f"audit_{number}")) is not None
-        for row in read_results(run.store.readers(ref)["all"])
+        for row in read_results(run.store.only(ref))
     ]
     timed = {
-        name: run.store.readers(ref)["all"]
+        name: run.store.only(ref)
         for number, name in names.items()
         if (ref := run.job.inputs.get(f"latency_{number}")) is not None
     }
@@ -94,7 +94,7 @@ def _classified(run: ShardRun, number: str, name: str, config: EvaluationConfig)
     (base,) = _choices(run, f"base_{number}")
     rows = downstream_rows("base", name, base, config)
     if knn := _choices(run, f"knn_lm_{number}"):
-        taus = KnnKnobs.model_validate(run.job.config["knn_lm"]).taus
+        taus = run.config(KnnLmConfig).taus
         rows += knn_downstream_rows(name, base, knn, taus, config)
     for system in ADAPTED:
         for scores in _choices(run, f"{system}_{number}"):

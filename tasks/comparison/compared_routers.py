@@ -36,7 +36,7 @@ def routed_rows(
         elsewhere: Resampling of other corpora, by name.
     """
     base, memory = only_scores(run, f"base_{number}"), only_scores(run, "memory")
-    reader = run.store.readers(run.job.inputs[f"router_{number}"])["all"]
+    reader = run.only(f"router_{number}")
     for split, bootstrap in bootstraps.items():
         routed = RoutedScores(*read_routed(reader, split))
         constant_N = mix_token_log_probs(base[split], memory[split], alpha)
@@ -47,7 +47,7 @@ def routed_rows(
             for role in (f"base_{number}", "memory")
         )
         router = open_router(run.store, run.job.inputs[f"router_{number}"])
-        features = run.store.readers(run.job.inputs[f"{corpus}:router_features_{number}"])
+        features = run.readers(f"{corpus}:router_features_{number}")
         features_NF = read_features(features[ELSEWHERE_SPLIT], FEATURES)
         routed = route_scores(router, features_NF, base_N, memory_N)
         constant_N = mix_token_log_probs(base_N, memory_N, alpha)

@@ -15,7 +15,7 @@ def fidelity_of(run: ShardRun) -> Rows:
     """The evaluation's rows of the memory's distance to p_kNN; none without an evaluation."""
     if "evaluation" not in run.job.inputs:
         return []
-    rows = read_results(run.store.readers(run.job.inputs["evaluation"])["all"])
+    rows = read_results(run.only("evaluation"))
     return [row for row in rows if row["metric"] in MEASURES]
 
 
@@ -23,7 +23,7 @@ def reliability_of(run: ShardRun) -> Reliability | None:
     """Reliability of the validation targets, one row group in memory at a time."""
     if "targets" not in run.job.inputs:
         return None
-    reader = TargetReader(run.store.readers(run.job.inputs["targets"]), TUNING_SPLIT)
+    reader = TargetReader(run.readers("targets"), TUNING_SPLIT)
     starts = reader.group_starts.tolist()
     return measure_reliability(reader.read(start, stop) for start, stop in pairwise(starts))
 

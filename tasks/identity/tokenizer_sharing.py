@@ -64,7 +64,7 @@ def plan_vocabulary(models: Sequence[StageJob]) -> SharedVocabulary | None:
 
 def _folder(model: StageJob) -> Path | None:
     """Where a planned model's tokenizer can be read, None where it cannot be yet."""
-    config = BaseModelConfig.model_validate(model.config["base_model"])
+    config = model.section(BaseModelConfig)
     if config.name is None:
         return None
     if (commit := model.identity.get("commit")) is None:
@@ -142,9 +142,7 @@ def tokenizer_difference(store: Store, new_memory: ArtifactRef, old_memory: Arti
         MissingArtifact: A memory is not in the store.
         UserError: A tokenizer cannot be read.
     """
-    folders = [
-        store.readers(store.require(ref).ref)["all"].folder() for ref in (new_memory, old_memory)
-    ]
+    folders = [store.only(store.require(ref).ref).folder() for ref in (new_memory, old_memory)]
     if len({tokenizer_digest(folder) for folder in folders}) == 1:
         return ""
     from memdec_core.text.tokenizer_loading import load_tokenizer

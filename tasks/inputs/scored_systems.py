@@ -30,7 +30,7 @@ def base_models(store: Store, inputs: Mapping[str, ArtifactRef]) -> dict[str, Ar
 
 def all_scores(run: ShardRun, role: str) -> dict[str, NDArray[np.float64]]:
     """The scores of a system under its settings, (G, N) by split."""
-    readers = run.store.readers(run.job.inputs[role])
+    readers = run.readers(role)
     return {split: read_scores(readers[split]) for split in SPLITS if split in readers}
 
 

@@ -8,7 +8,7 @@ from tasks.inputs.scored_systems import only_scores
 from tasks.jobs.stage_work import ShardRun
 
 
-class AlphaGrid(BaseModel):
+class AlphaConfig(BaseModel):
     """Weights of the memory to try, as in the section `evaluation`."""
 
     alphas: tuple[float, ...]
@@ -21,6 +21,6 @@ def tuned_alpha(run: ShardRun) -> float:
     Args:
         run: Config section `alpha`; inputs base_scores and memory_scores.
     """
-    grid = AlphaGrid.model_validate(run.job.config["alpha"])
+    grid = run.config(AlphaConfig)
     base, memory = (only_scores(run, f"{role}_scores")[TUNING_SPLIT] for role in ("base", "memory"))
     return search_alpha(base, memory, grid.alphas, refine=grid.refine_alpha).alpha

@@ -1,6 +1,7 @@
 """What a stage is asked to do: its artifact's name, its configuration, its inputs."""
 
-from typing import Self
+import re
+from typing import Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -8,6 +9,17 @@ from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.fingerprint import fingerprint
 from tasks.jobs.stage_catalogue import STAGES
 from tasks.jobs.stage_words import run_title
+
+C = TypeVar("C", bound=BaseModel)
+
+
+def section_name(model: type[BaseModel]) -> str:
+    """The section of a job's configuration that a class describes.
+
+    It is the class's own `section` or its name: `alpha_router` of `AlphaRouterConfig`.
+    """
+    own: str | None = getattr(model, "section", None)
+    return own or re.sub(r"(?<!^)(?=[A-Z])", "_", model.__name__.removesuffix("Config")).lower()
 
 
 class StageJob(BaseModel):
@@ -66,6 +78,10 @@ class StageJob(BaseModel):
             identity=hashed,
             inputs=inputs,
         )
+
+    def section(self, model: type[C]) -> C:
+        """The section of the configuration that a class describes."""
+        return model.model_validate(self.config[section_name(model)])
 
     @property
     def title(self) -> str:

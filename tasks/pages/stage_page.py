@@ -79,7 +79,7 @@ def _when(manifest: Manifest) -> str:
 def _figures(store: Store, manifest: Manifest) -> list[str]:
     """The figures: those that splits share as one table, all others below."""
     if manifest.ref.stage == "evaluation":
-        rows = read_results(store.readers(manifest.ref)["all"])
+        rows = read_results(store.only(manifest.ref))
         return ["## Results", "", *results_table(rows), "", RESULTS_NOTE]
     by_split, single = split_figures(manifest.figures)
     lines: list[str] = []

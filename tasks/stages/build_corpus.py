@@ -43,7 +43,7 @@ def build_corpus_shard(run: ShardRun) -> dict[str, JsonValue]:
     Raises:
         UserError: An entry names nothing, a split is empty, or documents changed meanwhile.
     """
-    config = CorpusConfig.model_validate(run.job.config["corpus"])
+    config = run.config(CorpusConfig)
     counts = CorpusCounts()
     with (
         source_errors(),

@@ -25,10 +25,10 @@ from tasks.comparison.compared_routers import routed_rows
 from tasks.comparison.comparison_files import write_comparison
 from tasks.comparison.target_rows import fidelity_of, reliability_of, target_rows
 from tasks.inputs.evaluated_splits import ELSEWHERE_SPLIT, bootstrap_of, open_splits
+from tasks.inputs.open_datastore import KnnLmConfig
 from tasks.inputs.scored_systems import all_scores, only_scores, scored_bases
 from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.pages.compared.comparison_tables import perplexities, reported_split
-from tasks.stages.compared.score_knn_lm import KnnKnobs
 
 ADAPTED = ("rag", "dapt", "lora")
 """Systems that stand in the base's place; the others are mixed with it."""
@@ -52,7 +52,7 @@ def compare_shard(run: ShardRun) -> dict[str, JsonValue]:
     Raises:
         UserError: There is no validation text, or no test text of another corpus.
     """
-    config = EvaluationConfig.model_validate(run.job.config["evaluation"])
+    config = run.config(EvaluationConfig)
     bootstraps = {
         name: bootstrap_of(split.windows_W4, split, config)
         for name, split in open_splits(run.job, run.store).items()
@@ -113,7 +113,7 @@ def _systems(
     base = only_scores(run, f"base_{number}")
     yield _System("base", f"base_{number}", base_rows(name, base, bootstraps))
     if (role := f"knn_lm_{number}") in inputs:
-        taus = KnnKnobs.model_validate(run.job.config["knn_lm"]).taus
+        taus = run.config(KnnLmConfig).taus
         knn = all_scores(run, role)
         rows, choice = knn_lm_rows(name, base, knn, bootstraps, taus, grid)
         yield _System("knn_lm", role, rows, taus.index(choice.tau), choice.weight)

@@ -56,7 +56,7 @@ def _timed(
 ) -> dict[str, list[dict[str, JsonValue]]]:
     """What a token takes, by corpus and base, where it was measured."""
     tables = [
-        (corpus, read_latency(store.readers(ref)["all"]))
+        (corpus, read_latency(store.only(ref)))
         for corpus, comparison in comparisons.items()
         for role, ref in store.require(comparison).inputs.items()
         if role.startswith("latency_")

@@ -1,7 +1,5 @@
 """`memdec compare`: memories beside what one would do without them."""
 
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,10 +18,8 @@ from flows.commands.command_options import (
     Workers,
     stage_timeouts,
 )
-from flows.config.config_file import load_config
-from flows.config.pipeline_config import PipelineConfig
+from flows.config.pipeline_files import load_configs
 from flows.server.console import output, print_json, print_table
-from memdec_core.errors import UserError
 from tasks.jobs.run_settings import RunSettings
 
 if TYPE_CHECKING:
@@ -75,24 +71,6 @@ def compare(  # noqa: PLR0913 - each is an option of the command
         with progress_bars():
             result = compare_systems(configs[0], settings)
         _show(result, store, as_json)
-
-
-def load_configs(paths: Sequence[Path], overrides: Sequence[str]) -> list[PipelineConfig]:
-    """Reads several pipelines; overrides apply to each.
-
-    Raises:
-        UserError: As `load_config`, and when two have the same name.
-    """
-    configs = [load_config(path, overrides) for path in paths]
-    counts = Counter(config.name for config in configs)
-    for name, count in counts.items():
-        if count > 1:
-            same = [str(path) for path, c in zip(paths, configs, strict=True) if c.name == name]
-            raise UserError(
-                f"config.name: {', '.join(same)} are all called {name}, but the names tell their "
-                "corpora apart; give each pipeline a name of its own"
-            )
-    return configs
 
 
 def _show(result: "RunResult", store: str, as_json: bool) -> None:

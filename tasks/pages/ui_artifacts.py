@@ -23,11 +23,16 @@ def publish_manifest(store: Store, job: StageJob, manifest: Manifest, *, reused:
         reused: Whether this run found it there.
     """
     done = how_done(manifest, reused=reused)
-    create_markdown_artifact(
-        key=artifact_key(job.pipeline, job.name),
-        markdown=_page(store, job, manifest, done),
-        description=_description(job, manifest, reused=reused),
+    publish_page(
+        artifact_key(job.pipeline, job.name),
+        _page(store, job, manifest, done),
+        _description(job, manifest, reused=reused),
     )
+
+
+def publish_page(key: str, markdown: str, description: str) -> None:
+    """Publishes a page under a key that is stable over runs, by which the UI keeps its history."""
+    create_markdown_artifact(key=key, markdown=markdown, description=description)
 
 
 def artifact_key(pipeline: str, name: str) -> str:

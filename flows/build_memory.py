@@ -11,7 +11,6 @@ from pydantic import JsonValue
 
 from flows.config.pipeline_config import PipelineConfig
 from flows.planning.plan import Plan, plan_pipeline
-from flows.planning.stage_names import StageName
 from flows.running.promotion import Promotion, decide_promotion
 from flows.running.stage_runner import StageResult, StageRunner
 from flows.server.end_with_worker import end_with_worker
@@ -19,19 +18,7 @@ from storage.store.pins import pin
 from storage.store.run_history import record_run
 from tasks.inputs.finished_run import evaluation_rows
 from tasks.jobs.run_settings import RunSettings
-from tasks.stage_tasks import (
-    build_base_model,
-    build_corpus,
-    build_embeddings,
-    build_index,
-    build_targets,
-    build_tokens,
-    evaluate_systems,
-    score_model,
-    train_memory,
-    transfer_student,
-    write_report,
-)
+from tasks.jobs.stage_catalogue import StageName
 
 
 class RunResult(TypedDict):
@@ -100,25 +87,13 @@ def build_memory(
 
 def run_stages(run: StageRunner, plan: Plan) -> None:
     """Runs a plan's wanted stages in order, inside a flow."""
-    for corpus in plan.corpora:
-        run(build_corpus, corpus)
-    for base_model in plan.base_models:
-        run(build_base_model, base_model)
-    run.check_tokenizers(plan.base_models, plan.vocabulary)
-    for memory in plan.other_memories:
-        run(build_base_model, memory)
-    for student in plan.students:
-        run(transfer_student, student)
-    run(build_tokens, plan.tokens)
-    run.check_neighbours(plan)
-    run(build_embeddings, plan.embeddings)
-    run(build_index, plan.index)
-    run(build_targets, plan.targets)
-    run(train_memory, plan.memory)
-    for scores in plan.scores:
-        run(score_model, scores)
-    run(evaluate_systems, plan.evaluation)
-    run(write_report, plan.report)
+    for stage, jobs in plan.stages.items():
+        for job in jobs:
+            run(job)
+        if stage == "base_model":
+            run.check_tokenizers(plan.base_models, plan.vocabulary)
+        if stage == "tokens":
+            run.check_neighbours(plan)
 
 
 def completed_build(result: BuildResult) -> State[BuildResult]:

@@ -11,16 +11,13 @@ from pydantic import JsonValue
 from flows.build_memory import RunResult
 from flows.compare_systems import compare_systems
 from flows.config.pipeline_config import PipelineConfig
-from flows.planning.stage_names import FORMAT_VERSIONS
 from flows.running.stage_runner import StageResult, StageRunner
 from storage.objects.artifact_ref import ArtifactRef
-from storage.objects.fingerprint import fingerprint
 from storage.store.pins import pin
 from storage.store.run_history import record_run
 from tasks.inputs.finished_run import evaluation_rows
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_job import StageJob
-from tasks.stage_tasks import join_comparisons
 
 
 class JoinedResult(TypedDict):
@@ -40,17 +37,8 @@ class DomainsResult(TypedDict):
 
 def plan_domains(comparisons: Mapping[str, ArtifactRef]) -> StageJob:
     """The job that joins the comparisons of several pipelines, by their names."""
-    version, inputs = FORMAT_VERSIONS["domains"], dict(sorted(comparisons.items()))
-    name = fingerprint("domains", version, {}, inputs)
-    return StageJob(
-        pipeline="-".join(inputs),
-        name="domains",
-        ref=ArtifactRef(stage="domains", fingerprint=name),
-        format_version=version,
-        config={},
-        identity={},
-        inputs=inputs,
-    )
+    inputs = dict(sorted(comparisons.items()))
+    return StageJob.planned("-".join(inputs), "domains", {}, inputs)
 
 
 @flow(
@@ -78,7 +66,7 @@ def compare_domains(configs: list[PipelineConfig], settings: RunSettings) -> Dom
     job = plan_domains(comparisons)
     run = StageRunner(settings, [job], frozenset())
     with pin(run.store, [*comparisons.values(), job.ref]):
-        run(join_comparisons, job)
+        run(job)
         record_run(run.store, f"{job.pipeline}-domains", flow_run.get_id(), run.artifacts)
     joined = JoinedResult(
         flow_run_id=flow_run.get_id(),

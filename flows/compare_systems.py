@@ -15,59 +15,6 @@ from storage.store.pins import pin
 from storage.store.run_history import record_run
 from tasks.inputs.finished_run import evaluation_rows
 from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.stage_job import StageJob
-from tasks.running.stage_run import StageTask
-from tasks.stage_tasks import (
-    adapt_base_model,
-    audit_memorisation,
-    build_base_model,
-    build_corpus,
-    build_embeddings,
-    build_index,
-    build_targets,
-    build_tokens,
-    compare_scores,
-    extract_router_features,
-    measure_latency,
-    score_choices,
-    score_knn_choices,
-    score_knn_lm,
-    score_model,
-    score_retrieval,
-    train_alpha_router,
-    train_memory,
-)
-
-
-def task_of(job: StageJob) -> StageTask:
-    """The task that does a job; a section of a scoring job says how it is scored."""
-    ways = _SCORED_BY.get(job.ref.stage, {})
-    return next((ways[name] for name in ways if name in job.config), _TASKS[job.ref.stage])
-
-
-_SCORED_BY: dict[str, dict[str, StageTask]] = {
-    "scores": {"knn_lm": score_knn_lm, "retrieval": score_retrieval},
-    "choice_scores": {"knn_lm": score_knn_choices},
-}
-
-
-_TASKS: dict[str, StageTask] = {
-    "corpus": build_corpus,
-    "base_model": build_base_model,
-    "tokens": build_tokens,
-    "embeddings": build_embeddings,
-    "index": build_index,
-    "targets": build_targets,
-    "memory": train_memory,
-    "adapted_model": adapt_base_model,
-    "scores": score_model,
-    "choice_scores": score_choices,
-    "latency": measure_latency,
-    "memorisation_audit": audit_memorisation,
-    "router_features": extract_router_features,
-    "alpha_router": train_alpha_router,
-    "comparison": compare_scores,
-}
 
 
 @flow(
@@ -97,10 +44,10 @@ def compare_systems(config: PipelineConfig, settings: RunSettings) -> RunResult:
     with pin(run.store, [job.ref for job in plan.jobs()]), page:
         run_stages(run, plan.pipeline)
         for job in plan.models:
-            run(task_of(job), job)
+            run(job)
         run.check_tokenizers(plan.base_models, plan.vocabulary)
         for job in plan.beside:
-            run(task_of(job), job)
+            run(job)
         record_run(run.store, comparison_name(config), flow_run.get_id(), run.artifacts)
     return RunResult(
         pipeline=config.name,

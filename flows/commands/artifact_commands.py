@@ -50,20 +50,16 @@ def list_artifacts(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> No
 @artifacts_app.command()
 def show(artifact: Id, store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
     """Show an artifact's manifest; of a report, the report."""
-    from tasks.pages.stage_page import (  # with PyTorch, which takes seconds to import
-        REPORTS,
-        how_done,
-        plain_title,
-        stage_page,
-    )
+    # with PyTorch, which takes seconds to import
+    from tasks.pages.stage_page import how_done, plain_title, stage_page, writes_page
 
     opened = Store.open_existing(store)
     ref = find_artifact(opened, artifact)
     manifest = opened.require(ref)
     if as_json:
         print_json(manifest.model_dump(mode="json"))
-    elif ref.stage in REPORTS:
-        page = opened.readers(ref)["all"].read("report.md").decode()
+    elif writes_page(ref.stage):
+        page = opened.only(ref).read("report.md").decode()
         output.print(page, markup=False, soft_wrap=True)
     else:
         done = how_done(manifest, reused=False)

@@ -8,9 +8,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from flows.commands import command_options as options
 from flows.config.config_file import load_config
-from flows.planning.stage_names import StageName
 from flows.server.console import output, print_json, print_table
 from memdec_core.errors import UserError
+from tasks.jobs.stage_catalogue import StageName
 
 if TYPE_CHECKING:
     from flows.build_memory import BuildResult

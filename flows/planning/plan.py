@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from flows.config.pipeline_config import PipelineConfig
 from flows.planning.planned_jobs import PlannedJobs, section
-from flows.planning.stage_names import StageName
 from memdec_core.errors import UserError
 from memdec_core.scoring.system_name import SystemName
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.production import Release
 from tasks.identity.tokenizer_sharing import SharedVocabulary
+from tasks.jobs.stage_catalogue import StageName
 from tasks.jobs.stage_job import StageJob
 
 
@@ -21,47 +21,30 @@ class Plan:
     """The jobs of a run. Equal jobs (a student that is the base model) are planned once.
 
     Attributes:
-        corpora: The domain's corpus, then the general corpora of pretrained base models.
+        stages: All jobs by stage, in the order of the catalogue; those of a stage in the order in
+            which they were planned.
         base_models: The datastore's model first, then the student and the evaluated ones; all
-            have one tokenizer, or longer and shorter ones of a family.
-        other_memories: The memory of another tokenizer that the student is made from, if any.
-        students: The student that is made from it.
+            have one tokenizer, or longer and shorter ones of a family. The memory of another
+            tokenizer that a student is made from is not among them.
         bases: The evaluated base models, in the order of the configuration.
         vocabulary: What the base models' tokenizers share, where some are longer than others.
-        scores: Of the memory, then of the bases.
     """
 
-    corpora: tuple[StageJob, ...]
-    base_models: tuple[StageJob, ...]
-    other_memories: tuple[StageJob, ...]
-    students: tuple[StageJob, ...]
+    stages: dict[str, list[StageJob]]
+    base_models: list[StageJob]
+    bases: tuple[ArtifactRef, ...]
+    vocabulary: SharedVocabulary | None
     tokens: StageJob
     embeddings: StageJob
     index: StageJob
     targets: StageJob
     memory: StageJob
-    bases: tuple[ArtifactRef, ...]
-    vocabulary: SharedVocabulary | None
-    scores: tuple[StageJob, ...]
     evaluation: StageJob
     report: StageJob
 
     def jobs(self) -> list[StageJob]:
         """All jobs, each after those whose artifacts it reads."""
-        return [
-            *self.corpora,
-            *self.base_models,
-            *self.other_memories,
-            *self.students,
-            self.tokens,
-            self.embeddings,
-            self.index,
-            self.targets,
-            self.memory,
-            *self.scores,
-            self.evaluation,
-            self.report,
-        ]
+        return [job for jobs in self.stages.values() for job in jobs]
 
     def until(self, stage: StageName | None) -> list[StageJob]:
         """The jobs up to and including the last one of a stage; all when no stage is named.
@@ -92,13 +75,14 @@ def plan_pipeline(config: PipelineConfig) -> Plan:
     base = student = jobs.base_model(config.base_model, "base_model")
     if config.memory.init is not None:
         student = jobs.base_model(config.memory.init, "student")
-    if config.memory.from_memory is not None:
-        student = jobs.student(config.memory.from_memory, base)
     bases = [
         jobs.base_model(model, SystemName("evaluated", number).job)
         for number, model in enumerate(config.evaluation.bases)
     ] or [base]
-    vocabulary = jobs.share_vocabulary(dict.fromkeys((base, student, *bases)))
+    alike = list(dict.fromkeys((base, student, *bases)))
+    if config.memory.from_memory is not None:
+        student = jobs.student(config.memory.from_memory, base)
+    vocabulary = jobs.share_vocabulary(alike)
     tokens = jobs.tokens(corpus, base)
     embeddings = jobs.embeddings(tokens, base)
     index = jobs.index(embeddings)
@@ -114,25 +98,20 @@ def plan_pipeline(config: PipelineConfig) -> Plan:
         section("evaluation", config.evaluation, without={"bases"}) | jobs.windows,
         {"tokens": tokens, "memory": memory, "targets": targets} | scores,
     )
-    by_ref = jobs.by_ref
-    students = [ref for ref in by_ref if ref.stage == "student"]
+    students = [student] if student.stage == "student" else []
     shown = (corpus, base, *students, tokens, embeddings, index, targets, memory, evaluation)
     report = jobs.add("report", {}, {ref.stage: ref for ref in shown})
-    models = [ref for ref in by_ref if ref.stage == "base_model"]
-    alike = {base, student, *bases}
+    by_ref = jobs.by_ref
     return Plan(
-        corpora=tuple(job for ref, job in by_ref.items() if ref.stage == "corpus"),
-        base_models=tuple(by_ref[ref] for ref in models if ref in alike),
-        other_memories=tuple(by_ref[ref] for ref in models if ref not in alike),
-        students=tuple(by_ref[ref] for ref in students),
+        stages=jobs.by_stage(),
+        base_models=[by_ref[ref] for ref in alike],
+        bases=tuple(bases),
+        vocabulary=vocabulary,
         tokens=by_ref[tokens],
         embeddings=by_ref[embeddings],
         index=by_ref[index],
         targets=by_ref[targets],
         memory=by_ref[memory],
-        bases=tuple(bases),
-        vocabulary=vocabulary,
-        scores=tuple(by_ref[ref] for ref in dict.fromkeys(scores.values())),
         evaluation=by_ref[evaluation],
         report=by_ref[report],
     )

@@ -1,34 +1,18 @@
 """Plans the promotion gate of a finished build: both memories, the new one's text."""
 
-from dataclasses import dataclass
-
 from flows.config.pipeline_config import PipelineConfig
 from flows.planning.plan import Plan
 from flows.planning.planned_jobs import Inputs, PlannedJobs, section
+from memdec_core.scoring.promotion_gate import PREVIOUS_TEXT
 from memdec_core.scoring.system_name import SystemName
 from storage.store.artifact_store import Store
 from storage.store.production import Release
 from tasks.jobs.stage_job import StageJob
-from tasks.jobs.stage_kinds import PREVIOUS_TEXT
-
-
-@dataclass(frozen=True)
-class GatePlan:
-    """The jobs of a gate beside those of its pipeline.
-
-    Attributes:
-        jobs: Each after those whose artifacts it reads: corpora and tokens of other corpora,
-            then scores.
-        gate: The job that compares, the last.
-    """
-
-    jobs: tuple[StageJob, ...]
-    gate: StageJob
 
 
 def plan_gate(
     config: PipelineConfig, plan: Plan, store: Store, production: Release | None
-) -> GatePlan:
+) -> list[StageJob]:
     """Fingerprints the gate's jobs.
 
     Args:
@@ -36,6 +20,10 @@ def plan_gate(
         plan: Its jobs, all done.
         store: Where what is in production says what it was made from.
         production: What the build is compared with, if anything is there.
+
+    Returns:
+        The jobs that the pipeline itself does not have, each after those whose artifacts it reads:
+        corpora and tokens of other corpora, scores, and last the gate.
 
     Raises:
         UserError: A document of another corpus is not there.
@@ -65,7 +53,6 @@ def plan_gate(
             inputs[name.on(corpus).role] = jobs.scores_elsewhere(scores, corpus, tokens)
     sections = section("promotion", config.promotion, without={"automatic"})
     evaluation = section("evaluation", config.evaluation, without={"bases", "fidelity_rows"})
-    gate = jobs.add("promotion_gate", sections | evaluation | jobs.windows, inputs)
+    jobs.add("promotion_gate", sections | evaluation | jobs.windows, inputs)
     own = {job.ref for job in plan.jobs()}
-    added = tuple(job for ref, job in jobs.by_ref.items() if ref not in own)
-    return GatePlan(added, jobs.by_ref[gate])
+    return [job for ref, job in jobs.by_ref.items() if ref not in own]

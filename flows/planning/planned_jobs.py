@@ -5,15 +5,14 @@ from collections.abc import Iterable
 from pydantic import BaseModel, JsonValue
 
 from flows.config.pipeline_config import PipelineConfig
-from flows.planning.stage_names import FORMAT_VERSIONS, AnyStage
 from memdec_core.models.models_config import BaseModelConfig, FromMemoryConfig, VocabularyConfig
 from memdec_core.scoring.scoring_config import ScoringConfig
 from memdec_core.text.text_config import CorpusConfig
 from storage.objects.artifact_ref import ArtifactRef
-from storage.objects.fingerprint import fingerprint
 from tasks.identity.base_model_identity import base_model_identity
 from tasks.identity.corpus_identity import corpus_identity
 from tasks.identity.tokenizer_sharing import SharedVocabulary, plan_vocabulary
+from tasks.jobs.stage_catalogue import STAGES, AnyStage
 from tasks.jobs.stage_job import StageJob
 
 Config = dict[str, JsonValue]
@@ -44,27 +43,19 @@ class PlannedJobs:
         identity: Config | None = None,
         name: str | None = None,
     ) -> ArtifactRef:
-        """Plans a job.
-
-        Args:
-            stage: What is to be done.
-            config: Sections that the stage reads.
-            inputs: Artifacts that it reads, by role.
-            identity: What is hashed in place of a configuration that names paths.
-            name: The job's own name where a pipeline has several of a stage.
-        """
-        hashed = config if identity is None else identity
-        version = FORMAT_VERSIONS[stage]
-        job = StageJob(
-            pipeline=self._config.name,
-            name=name or stage,
-            ref=ArtifactRef(stage=stage, fingerprint=fingerprint(stage, version, hashed, inputs)),
-            format_version=version,
-            config=config,
-            identity=hashed,
-            inputs=inputs,
+        """Plans a job; the arguments are those of `StageJob.planned`."""
+        job = StageJob.planned(
+            self._config.name, stage, config, inputs, identity=identity, name=name
         )
         return self.by_ref.setdefault(job.ref, job).ref
+
+    def by_stage(self) -> dict[str, list[StageJob]]:
+        """The jobs of every stage that has any, in the order of the catalogue."""
+        found = {
+            stage: [job for ref, job in self.by_ref.items() if ref.stage == stage]
+            for stage in STAGES
+        }
+        return {stage: jobs for stage, jobs in found.items() if jobs}
 
     def corpus(self, config: CorpusConfig, name: str) -> ArtifactRef:
         """Plans a corpus; its documents are read, to hash them."""

@@ -19,9 +19,7 @@ from storage.store.production import (
     record_decision,
 )
 from tasks.identity.tokenizer_sharing import tokenizer_difference
-from tasks.stage_tasks import build_corpus, build_tokens, judge_candidate, score_model
-
-_TASKS = {"corpus": build_corpus, "tokens": build_tokens, "scores": score_model}
+from tasks.jobs.stage_figures import GateFigures
 
 
 class Promotion(TypedDict):
@@ -74,14 +72,13 @@ def _decide(
     why = "" if production is None else _incomparable(run.store, candidate, production)
     if not why:
         planned = plan_gate(config, plan, run.store, production)
-        run.want([*planned.jobs, planned.gate])
-        with pin(run.store, [job.ref for job in (*planned.jobs, planned.gate)]):
-            for job in planned.jobs:
-                if job.ref.stage in _TASKS:
-                    run(_TASKS[job.ref.stage], job)
-            run(judge_candidate, planned.gate)
-            figures = run.store.require(planned.gate.ref).figures
-        gate, passed, why = planned.gate.ref, figures["passed"] is True, str(figures["why"])
+        run.want(planned)
+        with pin(run.store, [job.ref for job in planned]):
+            for job in planned:
+                run(job)
+            gate = planned[-1].ref
+            figures = GateFigures.of(run.store.require(gate))
+        passed, why = figures.passed, figures.why
     if passed and not config.promotion.automatic:
         passed, why = False, f"{why}, but promotion.automatic is off"
     return Decision(

@@ -17,7 +17,7 @@ from tasks.pages.run_page import RUN, StageOutcome, shown_as_page
 from tasks.pages.ui_artifacts import artifact_key
 from tasks.running.preflight import check_neighbours, check_tokenizers
 from tasks.running.progress import announce
-from tasks.running.stage_run import StageTask
+from tasks.stage_tasks import task_of
 
 
 class StageResult(TypedDict):
@@ -53,14 +53,14 @@ class StageRunner:
         """Adds jobs that could not be planned before others were done."""
         self._wanted |= {job.ref for job in jobs}
 
-    def __call__(self, stage_task: StageTask, job: StageJob) -> None:
-        """Runs one stage, unless the run stops before it."""
+    def __call__(self, job: StageJob) -> None:
+        """Runs one job, unless the run stops before it."""
         if job.ref not in self._wanted:
             return
         if job.ref.stage in self._force:
             self.store.discard(job.ref)
         started = time.monotonic()
-        state: State[ArtifactRef] = stage_task(job, self._settings, return_state=True)
+        state: State[ArtifactRef] = task_of(job)(job, self._settings, return_state=True)
         state.result()
         seconds = round(time.monotonic() - started, 3)
         reused = state.name == "Cached"

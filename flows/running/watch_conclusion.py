@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 from prefect.client.schemas.objects import State
 
-from flows.planning.stage_names import FORMAT_VERSIONS
 from flows.running.watch_result import (
     IS_BUILT,
     NOBODY_LISTENS,
@@ -22,6 +21,7 @@ from storage.objects.fingerprint import fingerprint
 from storage.store.artifact_store import Store
 from tasks.identity.corpus_identity import identity_of, reading_identity
 from tasks.jobs.run_settings import RunSettings
+from tasks.jobs.stage_catalogue import STAGES
 from tasks.watch.announce_update import announce_update, someone_listens
 from tasks.watch.announcement import is_due
 from tasks.watch.changes_page import changes_sentence, publish_changes
@@ -40,7 +40,7 @@ def corpus_fingerprint(config: CorpusConfig, sources: tuple[SeenSource, ...]) ->
         digests[source.role].append((source.name, source.digest))
     contents = identity_of({role: digests[role] for role in ("train", "valid", "test")})
     identity = contents | reading_identity(config)
-    return fingerprint("corpus", FORMAT_VERSIONS["corpus"], identity, {})
+    return fingerprint("corpus", STAGES["corpus"].format_version, identity, {})
 
 
 class Conclusion:

@@ -1,6 +1,6 @@
 """Configuration of the models: the base, the student, their vocabulary, the keys."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -102,6 +102,8 @@ Embeddings = Literal["random", "overlap"]
 
 class FromMemoryConfig(BaseModel):
     """A trained memory whose body is kept; embeddings and head are made for the new tokenizer."""
+
+    section: ClassVar[str] = "student"
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 from memdec_core.scoring.bootstrap import Interval
 
+PREVIOUS_TEXT = "previous_text"
+"""The text that production was built with; no other corpus can have this name."""
+
 
 class GateCheck(NamedTuple):
     """One thing that a build must show.

@@ -1,6 +1,6 @@
 """How a model is trained: the settings of the one trainer, the domain's, and the memory's own."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -58,6 +58,8 @@ class DomainTrainingConfig(TrainingConfig):
 
 class MemoryTrainingConfig(DomainTrainingConfig):
     """Training of a Memory Decoder on the sparse p_kNN of its positions."""
+
+    section: ClassVar[str] = "training"
 
     beta: float = Field(
         0.5, ge=0, le=1, description="β: weight of KL(p_kNN ‖ p_mem); 1 - β is cross-entropy's."

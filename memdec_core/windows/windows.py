@@ -7,7 +7,7 @@ holds where each document starts and where the last one ends. Windows are a func
 offsets alone, so that no number of workers and no cut into shards can move or lose a token.
 """
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ START, FIRST, END, ROW = 0, 1, 2, 3
 
 class WindowConfig(BaseModel):
     """How the token stream is cut into windows; the defaults are the paper's protocol."""
+
+    section: ClassVar[str] = "windows"
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

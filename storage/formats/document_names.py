@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.objects.store_errors import DamagedArtifact
-from storage.store.shard_files import ShardReader
+from storage.store.shard_files import ShardReader, of_split
 
 
 def read_document_ids(
@@ -22,8 +22,7 @@ def read_document_ids(
     Raises:
         DamagedArtifact: A shard's table cannot be read.
     """
-    names = sorted(name for name in readers if name.rpartition("-")[0] == split)
-    columns = [_doc_ids(readers[name]) for name in names]
+    columns = [_doc_ids(reader) for reader in of_split(readers, split).values()]
     ids: list[str] = pa.chunked_array(columns, pa.string()).take(pa.array(documents)).to_pylist()
     return ids
 

@@ -20,7 +20,7 @@ import zarr
 from zarr.codecs import Crc32cCodec
 
 from storage.objects.store_errors import DamagedArtifact, MissingArtifact
-from storage.store.shard_files import ShardReader
+from storage.store.shard_files import ShardReader, of_split
 
 GROUP = "rows.zarr"
 CHUNK_ROWS = 4_096
@@ -138,20 +138,20 @@ class EmbeddingReader:
     """
 
     def __init__(self, readers: Mapping[str, ShardReader], split: str) -> None:
-        names = sorted(name for name in readers if name.rpartition("-")[0] == split)
-        if not names:
+        shards = of_split(readers, split)
+        if not shards:
             raise MissingArtifact(
                 f"the embeddings have no {split} split; check the corpus configuration and run "
                 "again"
             )
-        self._shards = [_ShardRows(readers[name].folder() / GROUP) for name in names]
+        self._shards = [_ShardRows(reader.folder() / GROUP) for reader in shards.values()]
         sizes = [shard.n_rows for shard in self._shards]
         self._starts = np.cumsum([0, *sizes], dtype=np.int64)
         self.n_rows = int(self._starts[-1])
         self.width = self._shards[0].width
         ends = self._starts.tolist()
         self.shard_rows: list[tuple[str, int, int]] = list(
-            zip(names, ends[:-1], ends[1:], strict=True)
+            zip(shards, ends[:-1], ends[1:], strict=True)
         )
 
     def iter_keys(self, block_rows: int) -> Iterator[tuple[int, Keys]]:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from storage.objects.store_errors import MissingArtifact
-from storage.store.shard_files import ShardReader
+from storage.store.shard_files import ShardReader, of_split
 
 ROWS_FILE = "rows.parquet"
 GROUP_ROWS = 4096
@@ -128,12 +128,12 @@ class TargetReader:
     """
 
     def __init__(self, readers: Mapping[str, ShardReader], split: str) -> None:
-        names = sorted(name for name in readers if name.rpartition("-")[0] == split)
-        if not names:
+        shards = of_split(readers, split)
+        if not shards:
             raise MissingArtifact(
                 f"the targets have no {split} split; check the corpus configuration and run again"
             )
-        paths = [readers[name].local_path(ROWS_FILE) for name in names]
+        paths = [reader.local_path(ROWS_FILE) for reader in shards.values()]
         self._files = [pq.ParquetFile(path, memory_map=True) for path in paths]
         self._groups = [
             (file, group) for file in self._files for group in range(file.metadata.num_row_groups)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.objects.store_errors import DamagedArtifact, MissingArtifact
-from storage.store.shard_files import ShardReader
+from storage.store.shard_files import ShardReader, of_split
 
 TokenArray = npt.NDArray[np.unsignedinteger]
 
@@ -63,14 +63,14 @@ class TokenReader:
     """
 
     def __init__(self, readers: Mapping[str, ShardReader], split: str) -> None:
-        names = sorted(name for name in readers if name.rpartition("-")[0] == split)
-        if not names:
+        shards = of_split(readers, split)
+        if not shards:
             raise MissingArtifact(
                 f"the tokens have no {split} split; check the corpus configuration and run again"
             )
-        lengths = [_load(readers[name], "lengths.npy") for name in names]
-        self._shards: list[TokenArray] = [_load(readers[name], "tokens.npy") for name in names]
-        for name, shard, lengths_D in zip(names, self._shards, lengths, strict=True):
+        lengths = [_load(reader, "lengths.npy") for reader in shards.values()]
+        self._shards: list[TokenArray] = [_load(reader, "tokens.npy") for reader in shards.values()]
+        for name, shard, lengths_D in zip(shards, self._shards, lengths, strict=True):
             if len(shard) != lengths_D.sum():
                 raise DamagedArtifact(
                     f"tokens shard {name}: {len(shard)} tokens for documents of {lengths_D.sum()}; "

@@ -40,7 +40,7 @@ from storage.objects.store_layout import (
 )
 from storage.store.leases import describe_holder, lease_to_delete
 from storage.store.scratch import Scratch
-from storage.store.shard_files import ShardReader, ShardWriter
+from storage.store.shard_files import ONE_SHARD, ShardReader, ShardWriter
 
 _logger = logging.getLogger(__name__)
 
@@ -112,6 +112,10 @@ class Store:
         return {
             name: ShardReader(self.root, ref, entry) for name, entry in self.committed(ref).items()
         }
+
+    def only(self, ref: ArtifactRef) -> ShardReader:
+        """The reader of an artifact that is not cut into shards."""
+        return self.readers(ref)[ONE_SHARD]
 
     def writer(self, ref: ArtifactRef, shard: str, attempt: str) -> ShardWriter:
         """A new writer of one shard; works in any process.

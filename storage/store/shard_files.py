@@ -1,5 +1,7 @@
 """A shard: written by one attempt, committed once, read by name."""
 
+from collections.abc import Mapping
+from typing import TypeVar
 from uuid import uuid4
 
 from pydantic import JsonValue
@@ -9,6 +11,20 @@ from storage.objects.manifest import ShardEntry, parse_record, safe_name
 from storage.objects.object_root import ObjectRoot
 from storage.objects.store_layout import commits_key, shard_key
 from storage.store.stored_folder import FolderDraft, StoredFolder
+
+ONE_SHARD = "all"
+"""Name of the shard of an artifact that has only one."""
+T = TypeVar("T")
+
+
+def split_of(shard: str) -> str:
+    """The split that a shard is a part of: train of `train-00003`; empty if it is of none."""
+    return shard.rpartition("-")[0]
+
+
+def of_split(shards: Mapping[str, T], split: str) -> dict[str, T]:
+    """Those of a split among readers or figures of shards by name, in the split's order."""
+    return {name: shards[name] for name in sorted(shards) if split_of(name) == split}
 
 
 class ShardReader(StoredFolder):

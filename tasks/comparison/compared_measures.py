@@ -15,9 +15,9 @@ from memdec_core.scoring.system_name import KINDS, Kind, SystemName
 from storage.formats.row_tables import RESULTS
 from storage.store.shard_files import ShardReader
 from tasks.inputs.downstream_scores import scored_tasks
+from tasks.inputs.open_datastore import KnnLmConfig
 from tasks.inputs.scored_systems import systems_on
 from tasks.jobs.stage_work import ShardRun
-from tasks.stages.compared.score_knn_lm import KnnKnobs
 
 
 def classified_rows(
@@ -39,7 +39,7 @@ def classified_rows(
     for name, parts in settings.items():
         base, scored = settings[SystemName("base", number)][0], KINDS[name.kind].scored
         if scored == "under settings":
-            taus = KnnKnobs.model_validate(run.job.config["knn_lm"]).taus
+            taus = run.config(KnnLmConfig).taus
             yield from knn_downstream_rows(base_name, base, parts, taus, config)
         elif scored == "mixed":
             yield from mixed_downstream_rows(name.system, base_name, base, parts[0], config)
@@ -56,7 +56,7 @@ def audited_rows(run: ShardRun, names: Mapping[int, str]) -> Iterator[dict[str, 
 def measured_of(run: ShardRun, names: Mapping[int, str], kind: Kind) -> dict[str, ShardReader]:
     """What was measured of each base, by the base's name; audits or latencies."""
     return {
-        base_name: run.store.readers(run.job.inputs[role])["all"]
+        base_name: run.only(role)
         for number, base_name in names.items()
         if (role := SystemName(kind, number).role) in run.job.inputs
     }

@@ -32,7 +32,7 @@ def routed_rows(
     base = only_setting(scores_everywhere(run, SystemName("base", number)))
     memory = only_setting(scores_everywhere(run, SystemName("memory")))
     fitted = run.job.inputs[SystemName("router", number).role]
-    router, reader = open_router(run.store, fitted), run.store.readers(fitted)["all"]
+    router, reader = open_router(run.store, fitted), run.store.only(fitted)
     for place, bootstrap in bootstraps.items():
         if place in EVALUATED_SPLITS:
             routed = RoutedScores(*read_routed(reader, place))

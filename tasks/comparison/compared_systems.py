@@ -18,6 +18,7 @@ from memdec_core.scoring.system_comparison import (
 from memdec_core.scoring.system_name import KINDS, SystemName
 from tasks.comparison.compared_routers import routed_rows
 from tasks.inputs.evaluated_splits import ELSEWHERE_SPLIT, bootstrap_of, open_splits
+from tasks.inputs.open_datastore import KnnLmConfig
 from tasks.inputs.scored_systems import (
     corpora_elsewhere,
     only_setting,
@@ -25,7 +26,6 @@ from tasks.inputs.scored_systems import (
     systems_on,
 )
 from tasks.jobs.stage_work import ShardRun
-from tasks.stages.compared.score_knn_lm import KnnKnobs
 
 
 class ComparedBase(NamedTuple):
@@ -78,7 +78,7 @@ def compared_base(
         if name.kind == "base":
             rows += base_rows(base_name, base, bootstraps)
         elif scored == "under settings":
-            taus = KnnKnobs.model_validate(run.job.config["knn_lm"]).taus
+            taus = run.config(KnnLmConfig).taus
             rows += knn_lm_rows(base_name, base, scores, bootstraps, taus, config)[0]
         elif scored == "in place":
             rows += system_rows(name.system, base_name, only_setting(scores), base, bootstraps)

@@ -28,9 +28,7 @@ def joint_rows(store: Store, comparisons: Mapping[str, ArtifactRef]) -> list[Joi
         share a name are told apart by a corpus. A corpus elsewhere that is another comparison's
         own has that one's name.
     """
-    tables = {
-        corpus: RESULTS.read(store.readers(ref)["all"]) for corpus, ref in comparisons.items()
-    }
+    tables = {corpus: RESULTS.read(store.only(ref)) for corpus, ref in comparisons.items()}
     manifests = {corpus: store.require(ref) for corpus, ref in comparisons.items()}
     bases = _joint_names(
         {corpus: _models(store, manifests[corpus], rows) for corpus, rows in tables.items()}

@@ -16,7 +16,7 @@ def fidelity_of(run: ShardRun) -> Rows:
     """The evaluation's rows of the memory's distance to p_kNN; none without an evaluation."""
     if "evaluation" not in run.job.inputs:
         return []
-    rows = RESULTS.read(run.store.readers(run.job.inputs["evaluation"])["all"])
+    rows = RESULTS.read(run.only("evaluation"))
     return [row for row in rows if row["metric"] in MEASURES]
 
 
@@ -24,7 +24,7 @@ def reliability_of(run: ShardRun) -> Reliability | None:
     """Reliability of the validation targets, one row group in memory at a time."""
     if "targets" not in run.job.inputs:
         return None
-    reader = TargetReader(run.store.readers(run.job.inputs["targets"]), TUNING_SPLIT)
+    reader = TargetReader(run.readers("targets"), TUNING_SPLIT)
     starts = reader.group_starts.tolist()
     return measure_reliability(SparseTargets(*reader.read(*rows)) for rows in pairwise(starts))
 

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel
 
 from memdec_core.decoding.decoders import Decoder, MixtureDecoder, TransformerDecoder
 from memdec_core.decoding.decoding_config import LatencyConfig
@@ -25,7 +24,7 @@ from memdec_core.systems.retrieval_config import RetrievalConfig
 from memdec_core.systems.retrieval_lm import RetrievalLM
 from storage.formats.embedding_zarr import EmbeddingReader
 from storage.formats.token_shards import TokenReader
-from tasks.inputs.open_datastore import INDEX_FILE, KEYS_FILE, open_datastore
+from tasks.inputs.open_datastore import INDEX_FILE, KEYS_FILE, KnnLmConfig, open_datastore
 from tasks.jobs.stage_work import ShardRun
 
 WEIGHT, TAU = 0.5, 1.0
@@ -35,12 +34,6 @@ _BM25_ENTRY_BYTES = 4 + 4
 """A passage's number, int32, and what a token of it scores, float32."""
 _BM25_START_BYTES = 8
 """Where a token's passages begin, int64."""
-
-
-class TimedNeighbours(BaseModel):
-    """How kNN-LM searches while it is timed."""
-
-    k: int
 
 
 class TimedSystem(NamedTuple):
@@ -95,8 +88,8 @@ def open_systems(
 
 
 def _retrieval(run: ShardRun, base: TransformerLM, alone: TimedSystem) -> TimedSystem:
-    config = RetrievalConfig.model_validate(run.job.config["retrieval"])
-    train = TokenReader(run.store.readers(run.job.inputs["tokens"]), "train")
+    config = run.config(RetrievalConfig)
+    train = TokenReader(run.readers("tokens"), "train")
     passages_N2 = cut_passages(train.offsets_D1, config.passage_tokens)
     run.report(0.0, f"indexing {len(passages_N2):,} passages")
     index = PassageIndex.build((train.read(*span) for span in passages_N2.tolist()), config)
@@ -117,7 +110,7 @@ def _retrieval(run: ShardRun, base: TransformerLM, alone: TimedSystem) -> TimedS
 
 
 def _knn_lm(run: ShardRun, base: TransformerLM, alone: TimedSystem, sized: _Sized) -> TimedSystem:
-    knobs = TimedNeighbours.model_validate(run.job.config["knn_lm"])
+    knobs = run.config(KnnLmConfig)
     rows = sized.datastore.n_rows
     lm = KnnLM(
         base,
@@ -139,12 +132,12 @@ def _knn_lm(run: ShardRun, base: TransformerLM, alone: TimedSystem, sized: _Size
 
 def _datastores(run: ShardRun) -> Iterator[_Sized]:
     """The base's own datastore and those of the configured sizes, smallest first."""
-    config = LatencyConfig.model_validate(run.job.config["latency"])
-    embeddings = EmbeddingReader(run.store.readers(run.job.inputs["embeddings"]), "train")
+    config = run.config(LatencyConfig)
+    embeddings = EmbeddingReader(run.readers("embeddings"), "train")
     for n_rows in sorted({*config.datastore_rows, embeddings.n_rows}):
         run.report(0.0, f"a datastore of {n_rows:,} rows")
         if n_rows == embeddings.n_rows:
-            index = run.store.readers(run.job.inputs["index"])["all"]
+            index = run.only("index")
             kept = {INDEX_FILE, KEYS_FILE} & set(index.names())
             size = sum(index.local_path(name).stat().st_size for name in kept)
             own = open_datastore(index, embeddings)
@@ -152,7 +145,7 @@ def _datastores(run: ShardRun) -> Iterator[_Sized]:
         else:
             real = min(n_rows, embeddings.n_rows)
             keys_ND = resize_keys(embeddings.keys(0, real), n_rows, config.seed)
-            built = build_datastore(keys_ND, IndexConfig.model_validate(run.job.config["index"]))
+            built = build_datastore(keys_ND, run.config(IndexConfig))
             values_N = np.resize(embeddings.next_tokens(0, real), n_rows)
             yield _Sized(built, values_N, stored_bytes(built))
 
@@ -171,5 +164,5 @@ def _weight_bytes(lm: TransformerLM) -> int:
 
 
 def _file_bytes(run: ShardRun, role: str) -> int:
-    folder = run.store.readers(run.job.inputs[role])["all"].folder()
+    folder = run.only(role).folder()
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))

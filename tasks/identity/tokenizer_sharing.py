@@ -20,7 +20,7 @@ from storage.store.artifact_store import Store
 from tasks.identity.base_model_identity import local_folder
 from tasks.jobs.stage_job import StageJob
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a flow's own process does without PyTorch unless tokenizers differ
     from transformers import PreTrainedTokenizerFast
 
     from memdec_core.text.tokenizer_compatibility import Compatibility
@@ -101,9 +101,7 @@ def tokenizer_difference(store: Store, new_memory: ArtifactRef, old_memory: Arti
         MissingArtifact: A memory is not in the store.
         UserError: A tokenizer cannot be read.
     """
-    folders = [
-        store.readers(store.require(ref).ref)["all"].folder() for ref in (new_memory, old_memory)
-    ]
+    folders = [store.only(store.require(ref).ref).folder() for ref in (new_memory, old_memory)]
     if len({tokenizer_digest(folder) for folder in folders}) == 1:
         return ""
     from memdec_core.text.tokenizer_loading import load_tokenizer
@@ -115,7 +113,7 @@ def tokenizer_difference(store: Store, new_memory: ArtifactRef, old_memory: Arti
 
 def _folder(model: StageJob) -> Path | None:
     """Where a planned model's tokenizer can be read, None where it cannot be yet."""
-    config = BaseModelConfig.model_validate(model.config["base_model"])
+    config = model.section(BaseModelConfig)
     if config.name is None:
         return None
     if (commit := model.identity.get("commit")) is None:

@@ -23,7 +23,7 @@ def name_bases(store: Store, refs: Mapping[Role, ArtifactRef]) -> dict[Role, str
     names: dict[Role, str] = {}
     for role, ref in refs.items():
         hub_model = store.require(ref).config.get("hub_model")
-        model = describe_model(store.readers(ref)["all"].folder())
+        model = describe_model(store.only(ref).folder())
         name = str(hub_model or f"{model['architecture']}-{_size(model['parameters'])}")
         names[role] = f"{name}-{ref.fingerprint[:6]}" if name in names.values() else name
     return names

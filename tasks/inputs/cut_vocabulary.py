@@ -28,7 +28,7 @@ def vocabulary_of(run: ShardRun, tokenizer: PreTrainedTokenizerFast) -> int:
     real = real_vocab_size(tokenizer)
     if "vocabulary" not in run.job.config:
         return real
-    return min(real, VocabularyConfig.model_validate(run.job.config["vocabulary"]).size)
+    return min(real, run.config(VocabularyConfig).size)
 
 
 def check_split(split: EvaluatedSplit, name: str, vocab_size: int) -> None:

@@ -32,7 +32,7 @@ def training_windows(run: ShardRun, config: DomainTrainingConfig, section: str) 
     Raises:
         UserError: The stride leaves a window without context.
     """
-    windows = WindowConfig.model_validate(run.job.config["windows"])
+    windows = run.config(WindowConfig)
     stride = config.training_stride or windows.length - 1
     if stride >= windows.length:
         raise UserError(
@@ -53,7 +53,7 @@ def load_learner(run: ShardRun, role: str, windows: WindowConfig) -> Learner:
     Raises:
         UserError: The windows are longer than what the model sees.
     """
-    folder = run.store.readers(run.job.inputs[role])["all"].folder()
+    folder = run.only(role).folder()
     tokenizer = load_tokenizer(folder)
     model = load_model(folder, resolve_device(run.settings.device))
     longest = context_length(model.config)

@@ -48,7 +48,7 @@ class TaskInputs(NamedTuple):
 
 def list_tasks(job: StageJob, _store: Store) -> list[str]:
     """Name the shards: the tasks of the configuration, in the order of the paper's table."""
-    config = DownstreamConfig.model_validate(job.config["downstream"])
+    config = job.section(DownstreamConfig)
     return [task for task in DATASET_PROMPTS if task in config.tasks]
 
 
@@ -67,7 +67,7 @@ def read_inputs(
         UserError: A file or a record cannot be used, a half has no record, or files changed since
             the run was planned.
     """
-    config = DownstreamConfig.model_validate(run.job.config["downstream"])
+    config = run.config(DownstreamConfig)
     task = cast(DatasetName, run.shard)
     with source_errors():
         records = read_labelled_records(task, task_path(config, task))

@@ -13,6 +13,7 @@ from memdec_core.windows.window_batches import ReadTokens
 from memdec_core.windows.windows import END, FIRST, WindowConfig, make_windows
 from storage.formats.token_shards import TokenReader
 from storage.store.artifact_store import Store
+from storage.store.shard_files import of_split
 from tasks.jobs.stage_job import StageJob
 
 EVALUATED_SPLITS = (TUNING_SPLIT, "test")
@@ -53,11 +54,11 @@ def open_splits(job: StageJob, store: Store, role: str = "tokens") -> dict[str, 
     Raises:
         UserError: There is no validation token to tune on.
     """
-    windows = WindowConfig.model_validate(job.config["windows"])
+    windows = job.section(WindowConfig)
     readers = store.readers(job.inputs[role])
     splits = {}
     for name in EVALUATED_SPLITS:
-        if not any(shard.rpartition("-")[0] == name for shard in readers):
+        if not of_split(readers, name):
             continue
         tokens = TokenReader(readers, name)
         windows_W4 = make_windows(tokens.offsets_D1, windows)

@@ -46,7 +46,7 @@ def evaluation_rows(store: Store, ref: ArtifactRef) -> list[dict[str, JsonValue]
     """
     if store.manifest(ref) is None:
         return []
-    return RESULTS.read(store.readers(ref)["all"])
+    return RESULTS.read(store.only(ref))
 
 
 def evaluated_alpha(store: Store, evaluation: ArtifactRef) -> float:

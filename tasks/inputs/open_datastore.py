@@ -1,5 +1,7 @@
 """The datastore as search sees it: the index, and the true keys behind it."""
 
+from pydantic import BaseModel
+
 from memdec_core.search.neighbour_search import KEY_BLOCK, Datastore
 from storage.formats.embedding_zarr import EmbeddingReader
 from storage.formats.index_files import open_index, open_keys
@@ -7,6 +9,15 @@ from storage.store.shard_files import ShardReader
 
 INDEX_FILE = "index.faiss"
 KEYS_FILE = "keys.npy"
+MEMORY_SHARE = 1 / 3
+"""Of a worker's memory: for the forward pass, and for the search."""
+
+
+class KnnLmConfig(BaseModel):
+    """kNN-LM: neighbours per position, and the temperatures to score with."""
+
+    k: int
+    taus: tuple[float, ...] = ()
 
 
 def open_datastore(index: ShardReader, embeddings: EmbeddingReader) -> Datastore:

@@ -18,7 +18,7 @@ def open_router(store: Store, ref: ArtifactRef) -> AlphaRouter:
     Raises:
         UserError: It was fitted on other features than this version computes.
     """
-    arrays, facts = read_router(store.readers(ref)["all"])
+    arrays, facts = read_router(store.only(ref))
     if facts["features"] != [*FEATURES]:
         raise UserError(
             f"{ref} was fitted on the features {facts['features']}, but this version computes "

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage.objects.artifact_ref import ArtifactRef
-from tasks.jobs.stage_kinds import AnyStage
+from tasks.jobs.stage_catalogue import AnyStage
 
 
 class StageTimeout(BaseModel):

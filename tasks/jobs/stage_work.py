@@ -3,14 +3,16 @@
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 
 from storage.store.artifact_store import Store
-from storage.store.shard_files import ShardWriter
+from storage.store.shard_files import ShardReader, ShardWriter
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_job import StageJob
+
+C = TypeVar("C", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,20 @@ class ShardRun:
     writer: ShardWriter
     report: Callable[[float, str], None]
 
+    def config(self, model: type[C]) -> C:
+        """The section of the job's configuration that a class describes."""
+        return self.job.section(model)
+
+    def readers(self, role: str) -> dict[str, ShardReader]:
+        """The shards of an input, by name."""
+        return self.store.readers(self.job.inputs[role])
+
+    def only(self, role: str) -> ShardReader:
+        """The one shard of an input that is not cut into several."""
+        return self.store.only(self.job.inputs[role])
+
 
 Figures = dict[str, JsonValue]
-ONE_SHARD = "all"
-"""Name of the shard of a stage that has only one."""
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from prefect.artifacts import create_markdown_artifact
-
 from storage.store.production import Decision, in_production
 from tasks.pages.markdown_page import markdown_row
+from tasks.pages.ui_artifacts import publish_page
 
 SHOWN = 30
 """Newest decisions on the page."""
@@ -19,11 +18,8 @@ _SAID = {
 
 def publish_release(pipeline: str, decisions: Sequence[Decision]) -> None:
     """Publishes the page under the pipeline's own key, so that the UI shows its history."""
-    create_markdown_artifact(
-        key=f"{pipeline}-release",
-        markdown=release_page(pipeline, decisions),
-        description=f"{pipeline}: {decisions[-1].release.memory} {decisions[-1].action}",
-    )
+    said = f"{pipeline}: {decisions[-1].release.memory} {decisions[-1].action}"
+    publish_page(f"{pipeline}-release", release_page(pipeline, decisions), said)
 
 
 def release_page(pipeline: str, decisions: Sequence[Decision]) -> str:

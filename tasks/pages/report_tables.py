@@ -6,6 +6,7 @@ from pydantic import JsonValue
 
 from memdec_core.scoring.result_row import TUNING_SPLIT
 from storage.objects.manifest import Manifest
+from tasks.jobs.stage_catalogue import STAGES
 from tasks.pages.markdown_page import markdown_row
 from tasks.pages.readable_units import seconds_of, size_of
 
@@ -18,24 +19,6 @@ MEASURES = {
     "total_variation": "total variation",
     "tail_mass": "mass dropped by truncation",
     "top1_agreement": "same most probable token",
-}
-MADE = {
-    "corpus": "{kept} of {records} records kept",
-    "base_model": "{parameters} parameters",
-    "student": "{parameters} parameters, {copied_rows} of {vocab_size} rows from the same token",
-    "tokens": "{train_tokens} training tokens",
-    "embeddings": "{train_rows} + {valid_rows} keys of width {width}",
-    "index": "{kind} over {rows} keys",
-    "targets": "{train_rows} + {valid_rows} rows, {train_entries} training entries",
-    "memory": "{parameters} parameters, {steps} steps",
-    "scores": "perplexity {valid_perplexity} on valid",
-    "evaluation": "memory alone: perplexity {memory_alone valid perplexity} on valid, "
-    "KL to p_kNN {memory_alone valid kl}",
-    "adapted_model": "{method}, {parameters_trained} parameters trained",
-    "alpha_router": "mean α {valid_alpha_mean} on valid",
-    "latency": "base + memory takes {memory_ratio} times the base's time per token",
-    "report": "{headline}",
-    "promotion_gate": "{why}",
 }
 RESULTS_NOTE = (
     "Perplexity per token with its confidence interval over resampled documents; the ratio is "
@@ -113,12 +96,11 @@ def quality_table(stages: Manifests, rows: Rows) -> Iterator[str]:
 
 def made(manifest: Manifest) -> str:
     """The stage's output in a few words, where it gives all the figures they need."""
-    figures = _flat(manifest.figures)
+    stage, figures = manifest.ref.stage, _flat(manifest.figures)
     try:
-        return MADE.get(manifest.ref.stage, "").format_map(
-            {name: _in_words(value) for name, value in figures.items()}
-        )
-    except KeyError:
+        words = {name: _in_words(value) for name, value in figures.items()}
+        return STAGES[stage].made.format_map(words)
+    except KeyError:  # also of a stage that only another version has
         return ""
 
 

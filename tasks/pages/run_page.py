@@ -4,8 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from prefect.artifacts import create_markdown_artifact
-
 from storage.objects.manifest import Manifest
 from storage.store.artifact_store import Store
 from tasks.jobs.stage_job import StageJob
@@ -13,7 +11,7 @@ from tasks.jobs.stage_words import page_title
 from tasks.pages.markdown_page import markdown_row
 from tasks.pages.readable_units import seconds_of, size_of
 from tasks.pages.report_tables import made
-from tasks.pages.ui_artifacts import artifact_key
+from tasks.pages.ui_artifacts import artifact_key, publish_page
 
 RUN = "run"
 """What the page is called among a pipeline's artifacts."""
@@ -51,11 +49,8 @@ def publish_run(
     """Publishes the page of a run."""
     reused = sum(outcome.reused for outcome in done)
     counted = f"{len(done)} stages: {reused} reused, {len(done) - reused} built"
-    create_markdown_artifact(
-        key=key,
-        markdown=run_page(store, title, done, failure),
-        description=f"{'Failed after' if failure else 'Done:'} {counted}. {title}",
-    )
+    said = f"{'Failed after' if failure else 'Done:'} {counted}. {title}"
+    publish_page(key, run_page(store, title, done, failure), said)
 
 
 def run_page(store: Store, title: str, done: Sequence[StageOutcome], failure: str = "") -> str:

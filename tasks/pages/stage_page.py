@@ -7,20 +7,18 @@ from pydantic import JsonValue
 
 from memdec_core.text.document_split import SPLITS
 from storage.formats.row_tables import RESULTS
+from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import Manifest
 from storage.store.artifact_store import Store
-from tasks.jobs.stage_words import WORDS, page_title
+from tasks.jobs.stage_catalogue import STAGES
+from tasks.jobs.stage_words import page_title
 from tasks.pages.figure_words import split_figures
 from tasks.pages.lineage import lineage_graph, trace
 from tasks.pages.markdown_page import markdown_row
-from tasks.pages.next_commands import next_commands
 from tasks.pages.page_pictures import picture_names, picture_title
 from tasks.pages.readable_units import seconds_of, size_of
 from tasks.pages.report_tables import RESULTS_NOTE, results_table
 from tasks.pages.setting_words import described
-
-REPORTS = ("report", "comparison", "domains", "promotion_gate")
-"""Stages that write a page of their own, report.md."""
 
 _MOST_VALUES = 6
 """Entries of a list that a cell shows."""
@@ -37,12 +35,12 @@ def stage_page(store: Store, manifest: Manifest, title: str, done: str) -> str:
     """
     stage = manifest.ref.stage
     sections = [
-        [f"# {title}", "", *([WORDS[stage].what, ""] if stage in WORDS else []), done],
+        [f"# {title}", "", *([STAGES[stage].what, ""] if stage in STAGES else []), done],
         _figures(store, manifest),
         *_pictures(store, manifest),
         _settings(manifest),
         _made_from(store, manifest),
-        ["## What next", "", *next_commands(manifest.ref)],
+        ["## What next", "", *_next_commands(manifest.ref)],
         ["## How it was made", "", *_record(manifest)],
         [f"Files: `{store.location(manifest.ref)}`"],
     ]
@@ -63,6 +61,19 @@ def how_done(manifest: Manifest, *, reused: bool) -> str:
     return f"**Built** in {took}."
 
 
+def writes_page(stage: str) -> bool:
+    """Whether a stage's artifact has a page of its own, report.md."""
+    return stage in STAGES and STAGES[stage].writes_page
+
+
+def _next_commands(ref: ArtifactRef) -> Iterator[str]:
+    """Commands that go on from an artifact."""
+    if ref.stage in STAGES and (following := STAGES[ref.stage].next_command):
+        yield f"- `{following[0]}`: {following[1]}"
+    yield f"- `memdec artifacts verify {ref}`: every byte against its checksum"
+    yield f"- `memdec artifacts diff {ref} {ref.stage}/…`: what differs from another one"
+
+
 def _when(manifest: Manifest) -> str:
     return f"{datetime.fromisoformat(manifest.created):%Y-%m-%d at %H:%M} UTC"
 
@@ -70,7 +81,7 @@ def _when(manifest: Manifest) -> str:
 def _figures(store: Store, manifest: Manifest) -> list[str]:
     """The figures: those that splits share as one table, all others below."""
     if manifest.ref.stage == "evaluation":
-        rows = RESULTS.read(store.readers(manifest.ref)["all"])
+        rows = RESULTS.read(store.only(manifest.ref))
         return ["## Results", "", *results_table(rows), "", RESULTS_NOTE]
     by_split, single = split_figures(manifest.figures)
     lines: list[str] = []

@@ -10,7 +10,7 @@ from tasks.jobs.stage_job import StageJob
 from tasks.jobs.stage_words import page_title
 from tasks.pages.page_pictures import with_pictures
 from tasks.pages.report_tables import made
-from tasks.pages.stage_page import REPORTS, how_done, stage_page
+from tasks.pages.stage_page import how_done, stage_page, writes_page
 
 
 def publish_manifest(store: Store, job: StageJob, manifest: Manifest, *, reused: bool) -> None:
@@ -23,11 +23,16 @@ def publish_manifest(store: Store, job: StageJob, manifest: Manifest, *, reused:
         reused: Whether this run found it there.
     """
     done = how_done(manifest, reused=reused)
-    create_markdown_artifact(
-        key=artifact_key(job.pipeline, job.name),
-        markdown=_page(store, job, manifest, done),
-        description=_description(job, manifest, reused=reused),
+    publish_page(
+        artifact_key(job.pipeline, job.name),
+        _page(store, job, manifest, done),
+        _description(job, manifest, reused=reused),
     )
+
+
+def publish_page(key: str, markdown: str, description: str) -> None:
+    """Publishes a page under a key that is stable over runs, by which the UI keeps its history."""
+    create_markdown_artifact(key=key, markdown=markdown, description=description)
 
 
 def artifact_key(pipeline: str, name: str) -> str:
@@ -43,7 +48,7 @@ def _description(job: StageJob, manifest: Manifest, *, reused: bool) -> str:
 
 def _page(store: Store, job: StageJob, manifest: Manifest, done: str) -> str:
     readers = store.readers(manifest.ref)
-    if manifest.ref.stage in REPORTS:
+    if writes_page(manifest.ref.stage):
         page = f"{readers['all'].read('report.md').decode()}\n\n{done}"
     else:
         title = page_title(job.ref.stage, job.name, job.pipeline)

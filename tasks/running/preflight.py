@@ -11,6 +11,7 @@ from memdec_core.windows.windows import WindowConfig
 from storage.store.artifact_store import Store
 from tasks.identity.tokenizer_sharing import SharedVocabulary
 from tasks.jobs.run_settings import RunSettings
+from tasks.jobs.stage_figures import TokensFigures
 from tasks.jobs.stage_job import StageJob
 from tasks.running.stage_run import TASK_OPTIONS
 from tasks.running.supervised_process import Report, supervise
@@ -27,14 +28,10 @@ def check_neighbours(embeddings: StageJob, targets: StageJob, store: Store) -> N
     Raises:
         UserError: `config.targets.k` exceeds the datastore.
     """
-    windows = WindowConfig.model_validate(embeddings.config["windows"])
-    figures = store.require(embeddings.inputs["tokens"]).figures["train"]
-    assert isinstance(figures, dict)
-    positions, tokens = figures["positions"], figures["tokens"]
-    assert isinstance(positions, int)
-    assert isinstance(tokens, int)
-    config = TargetsConfig.model_validate(targets.config["targets"])
-    check_k(config.k, positions if windows.scope == "document" else tokens - 1)
+    windows = embeddings.section(WindowConfig)
+    train = TokensFigures.of(store.require(embeddings.inputs["tokens"])).train
+    config = targets.section(TargetsConfig)
+    check_k(config.k, train.positions if windows.scope == "document" else train.tokens - 1)
 
 
 @task(task_run_name="Compare the tokenizers of all models", **TASK_OPTIONS)
@@ -69,9 +66,7 @@ def compare_models(
     from tasks.identity.tokenizer_sharing import cut_at
 
     store = Store.open(store_url)
-    tokenizers = {
-        model.ref: load_tokenizer(store.readers(model.ref)["all"].folder()) for model in models
-    }
+    tokenizers = {model.ref: load_tokenizer(store.only(model.ref).folder()) for model in models}
     first, *others = models
     size = real_vocab_size(tokenizers[first.ref])
     for other in others:
@@ -95,7 +90,7 @@ def compare_models(
 
 
 def _name(model: StageJob) -> str:
-    config = BaseModelConfig.model_validate(model.config["base_model"])
+    config = model.section(BaseModelConfig)
     return str(model.ref) if config.name is None else f"{config.name} ({model.ref})"
 
 

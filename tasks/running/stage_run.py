@@ -19,11 +19,12 @@ from storage.objects.manifest import Manifest, ManifestDraft
 from storage.objects.store_errors import StoreUnavailable
 from storage.store.artifact_store import Store
 from storage.store.claims import claim
+from storage.store.shard_files import ONE_SHARD
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.software import git_commit, software_versions
 from tasks.jobs.stage_job import StageJob
+from tasks.jobs.stage_record import Work
 from tasks.jobs.stage_timeout import Deadline
-from tasks.jobs.stage_work import ONE_SHARD
 from tasks.pages.ui_artifacts import publish_manifest
 from tasks.running.progress import StageProgress, stage_progress
 from tasks.running.stage_worker import build_committed, list_shards, summarise
@@ -59,22 +60,16 @@ StageTask = Task[[StageJob, RunSettings], Any]
 T = TypeVar("T")
 
 
-def stage_task(module: str, description: str, *, sharded: bool = False) -> StageTask:
-    """Makes a stage's Prefect task; the stage's own part is imported in worker processes alone.
-
-    Args:
-        module: Has the stage's `WORK`; the task is named after it.
-        description: What the task does, for the UI.
-        sharded: Whether the work lists its shards; if not, there is one.
-    """
-    import_in_workers(module)
+def stage_task(work: Work) -> StageTask:
+    """Makes a stage's Prefect task; the work itself is imported in worker processes alone."""
+    import_in_workers(work.module)
 
     def run(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-        return run_stage(job, settings, module, sharded=sharded)
+        return run_stage(job, settings, work.module, sharded=work.sharded)
 
     return task(
-        name=module.rpartition(".")[2],
-        description=description,
+        name=work.module.rpartition(".")[2],
+        description=work.does,
         task_run_name="{job.title} ({job.ref})",
         **TASK_OPTIONS,
     )(run)

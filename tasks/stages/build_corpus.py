@@ -15,7 +15,6 @@ from storage.documents.document_records import Document, Fields, Reject
 from storage.documents.document_sources import FileSource, Source
 from storage.documents.duplicate_index import DuplicateIndex
 from storage.formats.corpus_parquet import CorpusWriter
-from tasks.corpus_counts import CorpusCounts
 from tasks.identity.corpus_identity import (
     ENTRY_FIELDS,
     READING_ORDER,
@@ -25,6 +24,7 @@ from tasks.identity.corpus_identity import (
     split_of,
     split_shares,
 )
+from tasks.inputs.corpus_counts import CorpusCounts
 from tasks.jobs.stage_work import ShardRun, StageWork
 
 _REPORT_EVERY = 1000  # records
@@ -43,7 +43,7 @@ def build_corpus_shard(run: ShardRun) -> dict[str, JsonValue]:
     Raises:
         UserError: An entry names nothing, a split is empty, or documents changed meanwhile.
     """
-    config = CorpusConfig.model_validate(run.job.config["corpus"])
+    config = run.config(CorpusConfig)
     counts = CorpusCounts()
     with (
         source_errors(),

@@ -24,11 +24,24 @@ from memdec_core.windows.windows import (
 from storage.formats.embedding_zarr import EmbeddingBlock, write_embeddings
 from storage.formats.token_shards import TokenReader
 from storage.store.artifact_store import Store
+from storage.store.shard_files import of_split, split_of
+from tasks.jobs.stage_figures import StageFigures
 from tasks.jobs.stage_job import StageJob
 from tasks.jobs.stage_work import ShardRun, StageWork
 
 EMBEDDED_SPLITS = ("train", "valid")
 """The datastore and its queries; the test split is for the evaluation alone."""
+
+
+class ShardFigures(StageFigures):
+    """What one shard holds, and how fast the model gave it."""
+
+    rows: int
+    first_row: int
+    width: int
+    windows: int
+    tokens_read: int
+    tokens_per_second: float
 
 
 def list_shards(job: StageJob, store: Store) -> list[str]:
@@ -53,13 +66,13 @@ def embed_shard(run: ShardRun) -> dict[str, JsonValue]:
         UserError: The base model has no known key layer, or does not fit the windows, the tokens
             or the memory; or a key does not fit float16.
     """
-    config = EmbeddingsConfig.model_validate(run.job.config["embeddings"])
-    split, _, number = run.shard.rpartition("-")
+    config = run.config(EmbeddingsConfig)
+    split = split_of(run.shard)
     plan = _plan_split(run.job, run.store, split)
-    start, stop = plan.window_runs[int(number)]
+    start, stop = plan.window_runs[int(run.shard.removeprefix(f"{split}-"))]
     windows_W4 = plan.windows_W4[start:stop]
 
-    base_model = run.store.readers(run.job.inputs["base_model"])["all"]
+    base_model = run.only("base_model")
     device = resolve_device(run.settings.device)
     model = KeyModel(load_model(base_model.folder(), device), config.compute_dtype)
     started = time.monotonic()
@@ -68,27 +81,28 @@ def embed_shard(run: ShardRun) -> dict[str, JsonValue]:
     assert rows == (windows_W4[:, END] - windows_W4[:, FIRST]).sum(), "every position has a row"
 
     tokens = int((windows_W4[:, END] - windows_W4[:, START]).sum())
-    return {
-        "rows": rows,
-        "first_row": int(windows_W4[0, ROW]),
-        "width": width,
-        "windows": len(windows_W4),
-        "tokens_read": tokens,
-        "tokens_per_second": round(tokens / seconds, 1),
-    }
+    return ShardFigures(
+        rows=rows,
+        first_row=int(windows_W4[0, ROW]),
+        width=width,
+        windows=len(windows_W4),
+        tokens_read=tokens,
+        tokens_per_second=round(tokens / seconds, 1),
+    ).model_dump()
 
 
 def summarise(metas: Mapping[str, dict[str, JsonValue]]) -> dict[str, JsonValue]:
     """Add up rows, windows and tokens read by split; the speed is that of the median shard."""
     figures: dict[str, JsonValue] = {}
+    shards = {name: ShardFigures.model_validate(meta) for name, meta in metas.items()}
     for split in EMBEDDED_SPLITS:
-        shards = [meta for name, meta in metas.items() if name.rpartition("-")[0] == split]
+        parts = of_split(shards, split).values()
         figures[split] = {
-            key: sum(int(_number(meta, key)) for meta in shards)
+            key: sum(getattr(part, key) for part in parts)
             for key in ("rows", "windows", "tokens_read")
         }
-    speeds = [_number(meta, "tokens_per_second") for meta in metas.values()]
-    widths = {meta["width"] for meta in metas.values()}
+    speeds = [shard.tokens_per_second for shard in shards.values()]
+    widths = {shard.width for shard in shards.values()}
     assert len(widths) == 1, "one model gives keys of one width"
     return {**figures, "width": widths.pop(), "tokens_per_second": float(np.median(speeds))}
 
@@ -103,9 +117,9 @@ class _SplitPlan(NamedTuple):
 
 
 def _plan_split(job: StageJob, store: Store, split: str) -> _SplitPlan:
-    config = EmbeddingsConfig.model_validate(job.config["embeddings"])
+    config = job.section(EmbeddingsConfig)
     tokens = TokenReader(store.readers(job.inputs["tokens"]), split)
-    windows = WindowConfig.model_validate(job.config["windows"])
+    windows = job.section(WindowConfig)
     windows_W4 = make_windows(tokens.offsets_D1, windows)
     rows_W = windows_W4[:, END] - windows_W4[:, FIRST]
     runs = list(consecutive_runs(rows_W, config.shard_positions))
@@ -125,12 +139,6 @@ def _blocks(
         yield EmbeddingBlock(*rows)
         done += len(rows.keys_ND)
         run.report(done / total, f"{done:,} of {total:,} positions embedded")
-
-
-def _number(figures: Mapping[str, JsonValue], key: str) -> float:
-    value = figures[key]
-    assert isinstance(value, int | float)
-    return value
 
 
 WORK = StageWork(embed_shard, list_shards, summarise)

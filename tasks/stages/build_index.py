@@ -43,8 +43,8 @@ def index_shard(run: ShardRun) -> dict[str, JsonValue]:
     Raises:
         UserError: The configured kind cannot be built, or its recall is below `min_recall`.
     """
-    config = IndexConfig.model_validate(run.job.config["index"])
-    reader = EmbeddingReader(run.store.readers(run.job.inputs["embeddings"]), "train")
+    config = run.config(IndexConfig)
+    reader = EmbeddingReader(run.readers("embeddings"), "train")
     if reader.n_rows < 2:
         raise UserError(
             f"config.corpus: the train split has {reader.n_rows} positions; a datastore needs at "

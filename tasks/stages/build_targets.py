@@ -23,7 +23,9 @@ from memdec_core.training.sparse_targets import SparseTargets, join_targets
 from storage.formats.embedding_zarr import EmbeddingReader
 from storage.formats.target_parquet import ROWS_FILE, TargetBlock, write_targets
 from storage.store.artifact_store import Store
+from storage.store.shard_files import of_split, split_of
 from tasks.inputs.open_datastore import open_datastore
+from tasks.jobs.stage_figures import StageFigures
 from tasks.jobs.stage_job import StageJob
 from tasks.jobs.stage_work import ShardRun, StageWork
 
@@ -36,6 +38,18 @@ DOC_BLOCK = 65_536
 """Rows read at a time to find where a document begins and ends."""
 
 
+class ShardFigures(StageFigures):
+    """What one shard holds, and how far a sample of it is from exact p_kNN."""
+
+    rows: int
+    entries: int
+    short_rows: int
+    kl: float
+    total_variation: float
+    tail_mass: float
+    sample: int
+
+
 def list_shards(job: StageJob, store: Store) -> list[str]:
     """Names the shards, those of the embeddings, and refuses an impossible k before any work.
 
@@ -43,7 +57,7 @@ def list_shards(job: StageJob, store: Store) -> list[str]:
         UserError: `config.targets.k` exceeds the datastore.
     """
     readers = store.readers(job.inputs["embeddings"])
-    config = TargetsConfig.model_validate(job.config["targets"])
+    config = job.section(TargetsConfig)
     check_k(config.k, EmbeddingReader(readers, DATASTORE).n_rows)
     return sorted(readers)
 
@@ -60,49 +74,45 @@ def target_shard(run: ShardRun) -> dict[str, JsonValue]:
     run.report(0.95, "comparing with exact search")
     quality = work.quality()
     check_targets(quality, work.config, run.shard)
-    return {
-        "rows": rows,
-        "entries": work.entries,
-        "short_rows": work.short_rows,
-        "kl": quality.kl,
-        "total_variation": quality.total_variation,
-        "tail_mass": quality.tail_mass,
-        "sample": quality.positions,
-    }
+    return ShardFigures(
+        rows=rows,
+        entries=work.entries,
+        short_rows=work.short_rows,
+        kl=quality.kl,
+        total_variation=quality.total_variation,
+        tail_mass=quality.tail_mass,
+        sample=quality.positions,
+    ).model_dump()
 
 
 def summarise(metas: dict[str, dict[str, JsonValue]]) -> dict[str, JsonValue]:
     """Figures of the artifact: sums, and means over all sampled positions, per split."""
     figures: dict[str, JsonValue] = {}
-    for split in sorted({name.rpartition("-")[0] for name in metas}):
-        shards = [meta for name, meta in metas.items() if name.rpartition("-")[0] == split]
+    shards = {name: ShardFigures.model_validate(meta) for name, meta in metas.items()}
+    for split in sorted({*map(split_of, shards)}):
+        parts = of_split(shards, split).values()
         for key in ("rows", "entries", "short_rows", "sample"):
-            figures[f"{split}_{key}"] = sum(_number(meta[key]) for meta in shards)
-        weights = [_number(meta["sample"]) for meta in shards]
+            figures[f"{split}_{key}"] = sum(getattr(part, key) for part in parts)
+        weights = [part.sample for part in parts]
         for key in ("kl", "total_variation", "tail_mass"):
-            values = [_number(meta[key]) for meta in shards]
+            values = [getattr(part, key) for part in parts]
             figures[f"{split}_{key}"] = float(np.average(values, weights=weights))
     return figures
-
-
-def _number(value: JsonValue) -> float:
-    assert isinstance(value, int | float), value
-    return value
 
 
 class _ShardWork:
     """One pass over a shard's positions, which keeps a sample of what it wrote."""
 
     def __init__(self, run: ShardRun) -> None:
-        self.config = TargetsConfig.model_validate(run.job.config["targets"])
-        readers = run.store.readers(run.job.inputs["embeddings"])
-        self._split = run.shard.rpartition("-")[0]
+        self.config = run.config(TargetsConfig)
+        readers = run.readers("embeddings")
+        self._split = split_of(run.shard)
         self._train = EmbeddingReader(readers, DATASTORE)
         check_k(self.config.k, self._train.n_rows)
         self._reader = EmbeddingReader(readers, self._split)
         bounds = {name: (start, stop) for name, start, stop in self._reader.shard_rows}
         self._start, self._stop = bounds[run.shard]
-        index = run.store.readers(run.job.inputs["index"])["all"]
+        index = run.only("index")
         self._datastore: Datastore = open_datastore(index, self._train)
         self._values_N = self._train.next_tokens()
         self.token_limit = int(self._values_N.max()) + 1

@@ -16,11 +16,17 @@ from memdec_core.windows.windows import n_rows
 from storage.formats.corpus_parquet import CorpusReader
 from storage.formats.token_shards import write_token_shard
 from storage.store.artifact_store import Store
-from storage.store.shard_files import ShardReader
+from storage.store.shard_files import ShardReader, of_split, split_of
+from tasks.jobs.stage_figures import CorpusFigures, TokenCounts
 from tasks.jobs.stage_job import StageJob
 from tasks.jobs.stage_work import ShardRun, StageWork
 
-_SUMMED = ("documents", "characters", "tokens", "positions")
+
+class ShardFigures(TokenCounts):
+    """What one shard holds, and how its ids are stored."""
+
+    vocab_size: int
+    dtype: str
 
 
 def list_shards(job: StageJob, store: Store) -> list[str]:
@@ -42,22 +48,22 @@ def tokenize_shard(run: ShardRun) -> dict[str, JsonValue]:
     Raises:
         UserError: The base model's tokenizer cannot be read or has no end-of-sequence token.
     """
-    config = TokensConfig.model_validate(run.job.config["tokens"])
-    base_model = run.store.readers(run.job.inputs["base_model"])["all"]
+    config = run.config(TokensConfig)
+    base_model = run.only("base_model")
     tokenizer = load_tokenizer(_tokenizer_folder(base_model))
     part = _Part(run)
     blocks = list(encode_documents(tokenizer, part.texts(), config))
     tokens_T = np.concatenate([block.token_ids_T for block in blocks])
     lengths_D = np.concatenate([block.lengths_D for block in blocks])
     write_token_shard(run.writer.folder, part.doc_ids, tokens_T, lengths_D)
-    return {
-        "documents": len(lengths_D),
-        "characters": part.characters,
-        "tokens": len(tokens_T),
-        "positions": n_rows(np.concatenate([[0], np.cumsum(lengths_D)]), "document"),
-        "vocab_size": real_vocab_size(tokenizer),
-        "dtype": tokens_T.dtype.name,
-    }
+    return ShardFigures(
+        documents=len(lengths_D),
+        characters=part.characters,
+        tokens=len(tokens_T),
+        positions=n_rows(np.concatenate([[0], np.cumsum(lengths_D)]), "document"),
+        vocab_size=real_vocab_size(tokenizer),
+        dtype=tokens_T.dtype.name,
+    ).model_dump()
 
 
 def summarise(metas: Mapping[str, dict[str, JsonValue]]) -> dict[str, JsonValue]:
@@ -67,9 +73,10 @@ def summarise(metas: Mapping[str, dict[str, JsonValue]]) -> dict[str, JsonValue]
         UserError: A split has nothing to predict.
     """
     figures: dict[str, JsonValue] = {}
+    shards = {name: ShardFigures.model_validate(meta) for name, meta in metas.items()}
     for split in SPLITS:
-        shards = [meta for name, meta in metas.items() if name.rpartition("-")[0] == split]
-        sums = {key: sum(_count(meta, key) for meta in shards) for key in _SUMMED}
+        parts = of_split(shards, split).values()
+        sums = {key: sum(getattr(part, key) for part in parts) for key in TokenCounts.model_fields}
         if not sums["positions"]:
             raise UserError(
                 f"config.corpus: the {split} split has {sums['documents']} documents and not one "
@@ -77,8 +84,8 @@ def summarise(metas: Mapping[str, dict[str, JsonValue]]) -> dict[str, JsonValue]
             )
         ratio = sums["characters"] / sums["tokens"]
         figures[split] = {**sums, "characters_per_token": round(ratio, 3)}
-    some_shard = next(iter(metas.values()))
-    return {**figures, "vocab_size": some_shard["vocab_size"], "dtype": some_shard["dtype"]}
+    some_shard = next(iter(shards.values()))
+    return {**figures, "vocab_size": some_shard.vocab_size, "dtype": some_shard.dtype}
 
 
 class _Part:
@@ -103,15 +110,13 @@ class _Part:
 
 def _expected_characters(run: ShardRun) -> float:
     """About how many characters the part has: its even share of the split."""
-    split = run.shard.rpartition("-")[0]
-    reader = run.store.readers(run.job.inputs["corpus"])["all"]
-    characters = reader.meta["characters"]
-    assert isinstance(characters, dict)
-    return _count(characters, split) / len(CorpusReader(reader).parts(split))
+    split, reader = split_of(run.shard), run.only("corpus")
+    characters = CorpusFigures.model_validate(reader.meta).characters[split]
+    return characters / len(CorpusReader(reader).parts(split))
 
 
 def _corpus(job: StageJob, store: Store) -> CorpusReader:
-    return CorpusReader(store.readers(job.inputs["corpus"])["all"])
+    return CorpusReader(store.only(job.inputs["corpus"]))
 
 
 def _tokenizer_folder(base_model: ShardReader) -> Path:
@@ -122,12 +127,6 @@ def _tokenizer_folder(base_model: ShardReader) -> Path:
         if not name.endswith(".safetensors")
     ]
     return paths[0].parent
-
-
-def _count(figures: Mapping[str, JsonValue], key: str) -> int:
-    value = figures[key]
-    assert isinstance(value, int)
-    return value
 
 
 WORK = StageWork(tokenize_shard, list_shards, summarise)

@@ -18,9 +18,9 @@ from memdec_core.training.sparse_targets import SparseTargets
 from storage.formats.row_tables import ALPHA_CURVE, RESULTS
 from storage.formats.target_parquet import TargetReader
 from tasks.inputs.evaluated_splits import EvaluatedSplit, bootstrap_of, open_splits
+from tasks.inputs.scored_model import open_model
 from tasks.inputs.scored_systems import only_scores, scored_bases
 from tasks.jobs.stage_work import ShardRun, StageWork
-from tasks.stages.score_model import open_model
 
 
 def evaluate_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -36,7 +36,7 @@ def evaluate_shard(run: ShardRun) -> dict[str, JsonValue]:
     Raises:
         UserError: There is no validation text.
     """
-    config = EvaluationConfig.model_validate(run.job.config["evaluation"])
+    config = run.config(EvaluationConfig)
     splits = open_splits(run.job, run.store)
     bootstraps = {
         name: bootstrap_of(split.windows_W4, split, config) for name, split in splits.items()
@@ -60,7 +60,7 @@ def _fidelity(run: ShardRun, split: EvaluatedSplit, config: EvaluationConfig) ->
     sample_W4 = sample_windows(split.windows_W4, config.fidelity_rows, config.seed)
     if not len(sample_W4):
         return []
-    targets = TargetReader(run.store.readers(run.job.inputs["targets"]), TUNING_SPLIT)
+    targets = TargetReader(run.readers("targets"), TUNING_SPLIT)
     assert targets.n_rows == split.windows_W4[-1] @ [0, -1, 1, 1], "one target per position"
     memory = open_model(run, "memory", config)
     measures = measure_fidelity(

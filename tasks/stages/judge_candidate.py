@@ -10,16 +10,17 @@ from memdec_core.errors import UserError
 from memdec_core.models.mixture import mix_token_log_probs
 from memdec_core.scoring.alpha_search import search_alpha
 from memdec_core.scoring.bootstrap import Bootstrap, Interval, perplexity_ratio_interval
-from memdec_core.scoring.promotion_gate import GateCheck, interval_check, verdict
+from memdec_core.scoring.promotion_gate import PREVIOUS_TEXT, GateCheck, interval_check, verdict
 from memdec_core.scoring.result_row import TUNING_SPLIT
 from memdec_core.scoring.scoring_config import EvaluationConfig, PromotionConfig
 from memdec_core.scoring.system_comparison import Scores
 from memdec_core.scoring.system_name import SystemName
+from memdec_core.targets.targets_config import TargetsConfig
 from storage.formats.row_tables import CHECKS
 from tasks.inputs.evaluated_splits import bootstrap_of, open_splits
 from tasks.inputs.finished_run import evaluation_rows
 from tasks.inputs.scored_systems import corpora_elsewhere, only_scores, scored_bases
-from tasks.jobs.stage_kinds import PREVIOUS_TEXT
+from tasks.jobs.stage_figures import TargetsFigures
 from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.pages.gate_page import gate_page
 
@@ -44,7 +45,7 @@ def judge_shard(run: ShardRun) -> dict[str, JsonValue]:
     Raises:
         UserError: There is no validation text, or no test text of another corpus.
     """
-    limits = PromotionConfig.model_validate(run.job.config["promotion"])
+    limits = run.config(PromotionConfig)
     checks = [
         *_on_the_domain(run, limits),
         *_targets(run),
@@ -91,7 +92,7 @@ class _Text:
 
     def alpha(self, memory: SystemName) -> float:
         """The α of a memory, tuned on the corpus's validation split."""
-        config = _evaluation(self._run)
+        config = self._run.config(EvaluationConfig)
         pair = self._base[TUNING_SPLIT], self._scores(memory)[TUNING_SPLIT]
         return search_alpha(*pair, config.alphas, refine=config.refine_alpha).alpha
 
@@ -110,12 +111,11 @@ class _Text:
 def _targets(run: ShardRun) -> Iterator[GateCheck]:
     """What the targets measured of themselves when they were built."""
     manifest = run.store.require(run.job.inputs["targets"])
-    section = manifest.config["targets"]
-    assert isinstance(section, dict)
-    limit = section["max_total_variation"]
-    for split in ("train", "valid"):
-        value = manifest.figures.get(f"{split}_total_variation")
-        if isinstance(value, float) and isinstance(limit, float):
+    limit = TargetsConfig.model_validate(manifest.config["targets"]).max_total_variation
+    figures = TargetsFigures.of(manifest)
+    measured = {"train": figures.train_total_variation, "valid": figures.valid_total_variation}
+    for split, value in measured.items():
+        if value is not None:
             said = f"total variation between {split} targets and exact p_kNN"
             yield GateCheck(said, None, value, None, None, limit, value <= limit)
 
@@ -170,11 +170,7 @@ def _bootstrap(run: ShardRun, corpus: str) -> Bootstrap:
             f"config.comparison.elsewhere.{corpus or role}: no text in its test "
             "split; give it test documents or a larger test_fraction"
         )
-    return bootstrap_of(splits[JUDGED].windows_W4, splits[JUDGED], _evaluation(run))
-
-
-def _evaluation(run: ShardRun) -> EvaluationConfig:
-    return EvaluationConfig.model_validate(run.job.config["evaluation"])
+    return bootstrap_of(splits[JUDGED].windows_W4, splits[JUDGED], run.config(EvaluationConfig))
 
 
 WORK = StageWork(judge_shard)

@@ -31,7 +31,7 @@ def train_memory_shard(run: ShardRun) -> dict[str, JsonValue]:
     Raises:
         UserError: Tokens, targets and student do not fit together, or the loss diverges.
     """
-    config = MemoryTrainingConfig.model_validate(run.job.config["training"])
+    config = run.config(MemoryTrainingConfig)
     windows = training_windows(run, config, "training")
     model, tokenizer, vocab_size = load_learner(run, "student", windows)
     training = _read_split(run, "train", windows, vocab_size)
@@ -49,8 +49,8 @@ def train_memory_shard(run: ShardRun) -> dict[str, JsonValue]:
 
 def _read_split(run: ShardRun, split: str, windows: WindowConfig, vocab_size: int) -> WindowData:
     """One split with its targets; nothing is read yet but document offsets."""
-    tokens = TokenReader(run.store.readers(run.job.inputs["tokens"]), split)
-    targets = TargetReader(run.store.readers(run.job.inputs["targets"]), split)
+    tokens = TokenReader(run.readers("tokens"), split)
+    targets = TargetReader(run.readers("targets"), split)
     positions = n_rows(tokens.offsets_D1, windows.scope)
     if positions != targets.n_rows:
         raise UserError(

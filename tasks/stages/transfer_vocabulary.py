@@ -27,9 +27,9 @@ def transfer_shard(run: ShardRun) -> dict[str, JsonValue]:
         UserError: The memory has the base model's tokenizer already, or sees fewer tokens than the
             windows have.
     """
-    config = FromMemoryConfig.model_validate(run.job.config["student"])
-    windows = WindowConfig.model_validate(run.job.config["windows"])
-    base = run.store.readers(run.job.inputs["base_model"])["all"].folder()
+    config = run.config(FromMemoryConfig)
+    windows = run.config(WindowConfig)
+    base = run.only("base_model").folder()
     tokenizer = load_tokenizer(base)
     run.report(0.0, f"loading {config.name}")
     model, old, old_size = load_learner(run, "memory", windows)

@@ -27,11 +27,11 @@ def report_shard(run: ShardRun) -> dict[str, JsonValue]:
     stages = {stage: run.store.require(ref) for stage, ref in inputs.items()}
     pictures = []
     for name, (stage, source) in PICTURES.items():
-        reader = run.store.readers(inputs[stage])["all"]
+        reader = run.store.only(inputs[stage])
         if source in reader.names():
             (run.writer.folder / name).write_bytes(reader.read(source))
             pictures.append(name)
-    rows = RESULTS.read(run.store.readers(inputs["evaluation"])["all"])
+    rows = RESULTS.read(run.store.only(inputs["evaluation"]))
     lineage = trace(inputs.values(), run.store.require)
     page = report_page(stages, lineage, rows, pictures)
     (run.writer.folder / "report.md").write_text(page, encoding="utf-8")

@@ -131,7 +131,7 @@ class ExplainedPosition:
     def _search(
         self, store: Store, pipeline: ExplainedPipeline, key_1D: NDArray[np.float16]
     ) -> WeighedNeighbours:
-        index = store.readers(pipeline.targets.inputs["index"])["all"]
+        index = store.only(pipeline.targets.inputs["index"])
         queries = Queries(key_1D.astype(np.float32), excluded_nothing(1))
         datastore = open_datastore(index, self.embeddings)
         found = search_neighbours(datastore, queries, pipeline.search.k)

@@ -26,7 +26,7 @@ def model_folder(store: Store, ref: ArtifactRef) -> Path:
         MissingArtifact: It is not in the store.
     """
     store.require(ref)
-    return store.readers(ref)["all"].folder()
+    return store.only(ref).folder()
 
 
 class SharedIds(NamedTuple):

@@ -117,7 +117,7 @@ def _documents_of(store: Store, job: WatchJob, earlier: Earlier) -> Documents:
     if earlier == "the last look" and job.last is not None:
         return distinct_documents(read_seen(store, job.pipeline, job.last))
     if earlier == "the newest run" and job.built is not None:
-        return corpus_documents(CorpusReader(store.readers(job.built.corpus)["all"]), SPLITS)
+        return corpus_documents(CorpusReader(store.only(job.built.corpus)), SPLITS)
     return Documents(schema=SCHEMA)
 
 

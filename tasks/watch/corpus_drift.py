@@ -20,8 +20,8 @@ from storage.formats.token_shards import TokenReader
 from storage.objects.manifest import Manifest
 from storage.store.artifact_store import Store
 from tasks.inputs.finished_run import BuiltCorpus
+from tasks.inputs.scored_model import batch_tokens, open_scored
 from tasks.jobs.run_settings import RunSettings
-from tasks.stages.score_model import batch_tokens, open_scored
 from tasks.watch.drift_figures import SAMPLE_TOKENS, Drift
 
 SHOWN_TOKENS = 15
@@ -48,7 +48,7 @@ def measure_drift(
         None when there is not one token.
     """
     manifest = store.require(built.tokens)
-    folder = store.readers(built.base)["all"].folder()
+    folder = store.only(built.base).folder()
     tokenizer = load_tokenizer(folder)
     vocab_size = real_vocab_size(tokenizer)
     separator = TokensConfig.model_validate(manifest.config["tokens"])
@@ -104,7 +104,7 @@ def _perplexities(
     if built.scores is None:
         return {}
     scored = store.require(built.scores)
-    folder = store.readers(built.base)["all"].folder()
+    folder = store.only(built.base).folder()
     vocab_size = real_vocab_size(load_tokenizer(folder))
     if "vocabulary" in scored.config:
         shared = VocabularyConfig.model_validate(scored.config["vocabulary"])

@@ -13,7 +13,7 @@ from typing import get_args
 from rich.console import Console
 from rich.table import Table
 
-from flows.planning.stage_names import StageName
+from tasks.jobs.stage_catalogue import StageName
 from tests.benchmarks.interleaved import BenchRow
 
 FOLDER = Path(__file__).parent

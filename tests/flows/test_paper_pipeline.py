@@ -113,7 +113,7 @@ def test_a_memory_of_qwens_serves_padded_sizes_and_then_becomes_a_llamas(
     ]
     result, plan = run("llama-cross-vocabulary.yaml", store, [*documents, *models, fast])
     check_every_base_gains(result, 1)
-    assert figures(store, plan.students[0].ref)["vocab_size"] == 409
+    assert figures(store, plan.stages["student"][0].ref)["vocab_size"] == 409
     assert figures(store, plan.tokens.ref)["vocab_size"] == 409
     student, trained = (
         store.require(ref).figures["parameters"]

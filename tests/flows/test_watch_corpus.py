@@ -54,7 +54,7 @@ def edit_first(records: list[Record]) -> list[Record]:
 
 
 def fingerprint_of(watched: WatchedPipeline) -> str:
-    return plan_pipeline(watched.config).corpora[0].ref.fingerprint
+    return plan_pipeline(watched.config).stages["corpus"][0].ref.fingerprint
 
 
 def test_an_edited_document_is_announced_once_with_figures_and_a_page(

@@ -4,9 +4,10 @@ from prefect import flow
 
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_job import StageJob
+from tasks.jobs.stage_record import Work
 from tasks.running.stage_run import stage_task
 
-build = stage_task("tests.services.sharded_work", "The stage.", sharded=True)
+build = stage_task(Work("tests.services.sharded_work", "The stage.", sharded=True))
 
 
 @flow(persist_result=False)

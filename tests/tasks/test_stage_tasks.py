@@ -1,27 +1,29 @@
 """What every stage's task promises: work that can be found, and a flow's process without it."""
 
-import inspect
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
-from prefect.tasks import Task
 
-from tasks import stage_tasks
+from tasks.jobs.stage_catalogue import STAGES, AnyStage, StageName
+from tasks.jobs.stage_record import Work
 from tasks.jobs.stage_work import work_of
-from tasks.running.stage_run import StageTask
 from tests.services.command_line import ROOT
 
-STAGE_TASKS = [each for each in vars(stage_tasks).values() if isinstance(each, Task)]
+WORKS = [work for stage in STAGES.values() for work in (stage.work, *stage.other_works)]
 
 
-@pytest.mark.parametrize("stage_task", STAGE_TASKS, ids=lambda stage_task: str(stage_task.name))
-def test_a_stages_module_has_its_work_and_lists_shards_where_it_says_so(
-    stage_task: StageTask,
-) -> None:
-    bound = inspect.getclosurevars(stage_task.fn).nonlocals
-    work = work_of(bound["module"])
-    assert bound["sharded"] == (work.list_shards is not None) == (work.summarise is not None)
+@pytest.mark.parametrize("work", WORKS, ids=lambda work: str(work.module))
+def test_a_stages_module_has_its_work_and_lists_shards_where_it_says_so(work: Work) -> None:
+    found = work_of(work.module)
+    assert work.sharded == (found.list_shards is not None) == (found.summarise is not None)
+
+
+def test_the_stages_that_a_user_may_name_are_those_of_the_catalogue_in_its_order() -> None:
+    assert get_args(AnyStage) == tuple(STAGES)
+    assert get_args(StageName) == tuple(STAGES)[: len(get_args(StageName))]
+    assert get_args(StageName)[-1] == "report"
 
 
 def printed_by(program: str) -> str:

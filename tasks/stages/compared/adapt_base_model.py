@@ -63,7 +63,7 @@ def adapt_base_model_shard(run: ShardRun) -> dict[str, JsonValue]:
 
 def _matched_rank(run: ShardRun, model: PreTrainedModel) -> int:
     """The rank at which LoRA trains about as many parameters as the memory has."""
-    student = describe_model(run.store.readers(run.job.inputs["student"])["all"].folder())
+    student = describe_model(run.only("student").folder())
     parameters = student["parameters"]
     assert isinstance(parameters, int)
     shapes = [layer.weight.shape for layer in adapted_layers(model).values()]
@@ -72,7 +72,7 @@ def _matched_rank(run: ShardRun, model: PreTrainedModel) -> int:
 
 def _read_split(run: ShardRun, split: str, windows: WindowConfig, vocab_size: int) -> WindowData:
     """One split without targets; nothing is read yet but document offsets."""
-    tokens = TokenReader(run.store.readers(run.job.inputs["tokens"]), split)
+    tokens = TokenReader(run.readers("tokens"), split)
     one_group = np.array([0, n_rows(tokens.offsets_D1, windows.scope)])  # memory-mapped: any order
     return WindowData(
         make_windows(tokens.offsets_D1, windows), tokens.read, None, one_group, vocab_size

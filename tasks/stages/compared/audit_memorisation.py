@@ -18,12 +18,13 @@ from memdec_core.scoring.scoring_config import ScoringConfig
 from memdec_core.text.tokenizer_loading import load_tokenizer
 from storage.formats.row_tables import MEMORISED, RESULTS
 from storage.formats.token_shards import TokenReader
+from storage.store.shard_files import of_split
 from tasks.inputs.base_names import name_bases
+from tasks.inputs.scored_model import batch_tokens, open_model
 from tasks.inputs.stream_text import StreamText
 from tasks.inputs.tuned_alpha import tuned_alpha
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun, StageWork
-from tasks.stages.score_model import batch_tokens, open_model
 
 AUDITED = "train"
 CONTROL = "test"
@@ -46,7 +47,7 @@ def audit_shard(run: ShardRun) -> dict[str, JsonValue]:
     Raises:
         UserError: No training document holds a span, or a span does not fit a model.
     """
-    config = AuditConfig.model_validate(run.job.config["audit"])
+    config = run.config(AuditConfig)
     name = name_bases(run.store, {"base": run.job.inputs["base"]})["base"]
     rows: list[ResultRow] = []
     examples: list[dict[str, str | int]] = []
@@ -92,7 +93,7 @@ def _report(run: ShardRun, note: str, done: int, parts: int, fraction: float) ->
 
 def _systems(run: ShardRun, config: AuditConfig) -> tuple[dict[str, LanguageModel], int]:
     """The systems by name, and the most tokens of a batch."""
-    scoring = ScoringConfig.model_validate(run.job.config["scoring"])
+    scoring = run.config(ScoringConfig)
     base, memory = (open_model(run, role, scoring) for role in ("base", "memory"))
     for role, lm in (("base", base), ("memory", memory)):
         _check_length(role, lm, config)
@@ -103,10 +104,10 @@ def _systems(run: ShardRun, config: AuditConfig) -> tuple[dict[str, LanguageMode
 
 def _draw(run: ShardRun, config: AuditConfig) -> dict[str, tuple[TokenReader, NDArray[np.int64]]]:
     """The token streams of the splits that hold spans, and the spans' starts."""
-    readers = run.store.readers(run.job.inputs["tokens"])
+    readers = run.readers("tokens")
     drawn = {}
     for split in (AUDITED, CONTROL):
-        if any(shard.rpartition("-")[0] == split for shard in readers):
+        if of_split(readers, split):
             tokens = TokenReader(readers, split)
             starts_S = draw_spans(tokens.offsets_D1, config)
             if len(starts_S):
@@ -136,10 +137,8 @@ def _fitting_tokens(lm: TransformerLM, settings: RunSettings) -> int:
 
 def _examples(run: ShardRun, audit: _Audit, config: AuditConfig) -> Iterator[dict[str, str | int]]:
     """What the memory alone reproduces at length, longest first, then in the corpus's order."""
-    base = run.store.readers(run.job.inputs["base"])["all"]
-    text = StreamText(
-        run.store.readers(run.job.inputs["tokens"]), audit.split, load_tokenizer(base.folder())
-    )
+    base = run.only("base")
+    text = StreamText(run.readers("tokens"), audit.split, load_tokenizer(base.folder()))
     runs_S, base_S = audit.runs["memory_alone"], audit.runs["base"]
     for span in np.argsort(-runs_S, kind="stable")[:EXAMPLES].tolist():
         if length := int(runs_S[span]):

@@ -30,7 +30,7 @@ def compare_shard(run: ShardRun) -> dict[str, JsonValue]:
     Raises:
         UserError: There is no validation text, or no test text of another corpus.
     """
-    config = EvaluationConfig.model_validate(run.job.config["evaluation"])
+    config = run.config(EvaluationConfig)
     names, places = scored_bases(run), compared_places(run, config)
     bases = {name: compared_base(run, b, name, places, config) for b, name in names.items()}
     reliability = reliability_of(run)

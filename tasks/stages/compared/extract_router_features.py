@@ -11,8 +11,8 @@ from memdec_core.router.router_features import FEATURES, split_router_features
 from memdec_core.scoring.scoring_config import ScoringConfig
 from storage.formats.position_columns import write_features
 from tasks.inputs.evaluated_splits import open_splits
+from tasks.inputs.scored_model import batch_tokens, by_split, list_splits, open_model
 from tasks.jobs.stage_work import ShardRun, StageWork
-from tasks.stages.score_model import batch_tokens, by_split, list_splits, open_model
 
 
 def extract_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -29,7 +29,7 @@ def extract_shard(run: ShardRun) -> dict[str, JsonValue]:
         UserError: A model's context is shorter than the windows, or there is no validation text.
     """
     split = open_splits(run.job, run.store)[run.shard]
-    config = ScoringConfig.model_validate(run.job.config["scoring"])
+    config = run.config(ScoringConfig)
     base, memory = (open_model(run, role, config) for role in ("base", "memory"))
     started = time.monotonic()
     features_NF = split_router_features(

@@ -56,7 +56,7 @@ def _timed(
 ) -> dict[str, list[dict[str, JsonValue]]]:
     """What a token takes, by corpus and base, where it was measured."""
     tables = [
-        (corpus, LATENCIES.read(store.readers(inputs[name.role])["all"]))
+        (corpus, LATENCIES.read(store.only(inputs[name.role])))
         for corpus, comparison in comparisons.items()
         for inputs in [store.require(comparison).inputs]
         for name in SystemName.among(inputs, "latency")

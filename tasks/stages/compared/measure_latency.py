@@ -16,11 +16,12 @@ from memdec_core.plots.latency_plot import RatioPoint, latency_png
 from memdec_core.scoring.scoring_config import ScoringConfig
 from storage.formats.row_tables import LATENCIES
 from storage.formats.token_shards import TokenReader
+from storage.store.shard_files import of_split
 from tasks.comparison.timed_systems import TimedSystem, open_systems
 from tasks.inputs.base_names import name_bases
+from tasks.inputs.scored_model import open_model
 from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.pages.compared.latency_page import PICTURE
-from tasks.stages.score_model import open_model
 
 PROMPT_SPLITS = ("test", "valid")
 
@@ -41,8 +42,8 @@ def measure_shard(run: ShardRun) -> dict[str, JsonValue]:
     Raises:
         UserError: There is no text for prompts, or a system does not fit the base.
     """
-    config = LatencyConfig.model_validate(run.job.config["latency"])
-    scoring = ScoringConfig.model_validate(run.job.config["scoring"])
+    config = run.config(LatencyConfig)
+    scoring = run.config(ScoringConfig)
     base, memory = (open_model(run, role, scoring) for role in ("base", "memory"))
     text = _prompt_text(run)
     contexts = _contexts(config, (base, memory), text.n_tokens)
@@ -71,9 +72,9 @@ def measure_shard(run: ShardRun) -> dict[str, JsonValue]:
 
 def _prompt_text(run: ShardRun) -> TokenReader:
     """The split that prompts are cut from, which no system was trained on."""
-    readers = run.store.readers(run.job.inputs["tokens"])
+    readers = run.readers("tokens")
     for split in PROMPT_SPLITS:
-        if any(name.rpartition("-")[0] == split for name in readers):
+        if of_split(readers, split):
             text = TokenReader(readers, split)
             if text.n_tokens:
                 return text

@@ -22,8 +22,8 @@ from tasks.inputs.downstream_inputs import (
     read_inputs,
 )
 from tasks.inputs.downstream_scores import settings_of
+from tasks.inputs.scored_model import batch_tokens, by_split, open_model
 from tasks.jobs.stage_work import ShardRun, StageWork
-from tasks.stages.score_model import batch_tokens, by_split, open_model
 
 
 def score_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -40,9 +40,9 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
     Raises:
         UserError: A file or a record cannot be used, or a choice does not fit the model.
     """
-    config = DownstreamConfig.model_validate(run.job.config["downstream"])
+    config = run.config(DownstreamConfig)
     lm = open_model(run, "model", config)
-    tokenizer = load_tokenizer(run.store.readers(run.job.inputs["model"])["all"].folder())
+    tokenizer = load_tokenizer(run.only("model").folder())
     inputs = read_inputs(run, tokenizer, lm.context_length)
     _check_ids(run, inputs, lm.vocab_size)
     started = time.monotonic()

@@ -16,10 +16,9 @@ from memdec_core.text.tokenizer_loading import load_tokenizer
 from storage.formats.choice_parquet import write_choices
 from storage.formats.embedding_zarr import EmbeddingReader
 from tasks.inputs.downstream_inputs import choice_table, input_figures, list_tasks, read_inputs
-from tasks.inputs.open_datastore import open_datastore
+from tasks.inputs.open_datastore import MEMORY_SHARE, KnnLmConfig, open_datastore
+from tasks.inputs.scored_model import by_split
 from tasks.jobs.stage_work import ShardRun, StageWork
-from tasks.stages.compared.score_knn_lm import MEMORY_SHARE, KnnKnobs
-from tasks.stages.score_model import by_split
 
 
 def score_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -36,15 +35,15 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
     Raises:
         UserError: A file or a record cannot be used, or a prompt does not fit model or memory.
     """
-    knobs = KnnKnobs.model_validate(run.job.config["knn_lm"])
-    base = run.store.readers(run.job.inputs["model"])["all"].folder()
+    knobs = run.config(KnnLmConfig)
+    base = run.only("model").folder()
     model = load_model(base, resolve_device(run.settings.device))
     inputs = read_inputs(run, load_tokenizer(base), context_length(model.config))
-    embedding = EmbeddingsConfig.model_validate(run.job.config["embeddings"])
-    embeddings = EmbeddingReader(run.store.readers(run.job.inputs["embeddings"]), "train")
+    embedding = run.config(EmbeddingsConfig)
+    embeddings = EmbeddingReader(run.readers("embeddings"), "train")
     search = ChoiceSearch(
         KeyModel(model, embedding.compute_dtype),
-        open_datastore(run.store.readers(run.job.inputs["index"])["all"], embeddings),
+        open_datastore(run.only("index"), embeddings),
         embeddings.next_tokens(),
         knobs.k,
         int(run.settings.memory_gb * 1e9 * MEMORY_SHARE),

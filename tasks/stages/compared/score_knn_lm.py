@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, JsonValue
+from pydantic import JsonValue
 
 from memdec_core.models.key_model import KeyModel
 from memdec_core.models.model_loading import load_model, resolve_device
@@ -24,19 +24,9 @@ from memdec_core.text.tokenizer_loading import load_tokenizer
 from storage.formats.embedding_zarr import EmbeddingReader
 from tasks.inputs.cut_vocabulary import vocabulary_of
 from tasks.inputs.evaluated_splits import open_splits
-from tasks.inputs.open_datastore import open_datastore
+from tasks.inputs.open_datastore import MEMORY_SHARE, KnnLmConfig, open_datastore
+from tasks.inputs.scored_model import by_split, list_splits, write_split_scores
 from tasks.jobs.stage_work import ShardRun, StageWork
-from tasks.stages.score_model import by_split, list_splits, write_split_scores
-
-MEMORY_SHARE = 1 / 3
-"""Of a worker's memory: for the forward pass, and for the search."""
-
-
-class KnnKnobs(BaseModel):
-    """Neighbours per position, and the temperatures to score with."""
-
-    k: int
-    taus: tuple[float, ...]
 
 
 def score_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -53,10 +43,10 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
     Raises:
         UserError: The model does not fit windows, tokens or memory.
     """
-    knobs = KnnKnobs.model_validate(run.job.config["knn_lm"])
-    embeddings = EmbeddingReader(run.store.readers(run.job.inputs["embeddings"]), "train")
-    datastore = open_datastore(run.store.readers(run.job.inputs["index"])["all"], embeddings)
-    base = run.store.readers(run.job.inputs["model"])["all"].folder()
+    knobs = run.config(KnnLmConfig)
+    embeddings = EmbeddingReader(run.readers("embeddings"), "train")
+    datastore = open_datastore(run.only("index"), embeddings)
+    base = run.only("model").folder()
     values_R = embeddings.next_tokens()
     unknown_R = values_R >= vocabulary_of(run, load_tokenizer(base))
     started = time.monotonic()
@@ -73,8 +63,8 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
 def _queries(run: ShardRun, k: int) -> Iterator[tuple[NDArray[np.float16], NDArray[np.integer]]]:
     """Keys and following tokens of the split's positions in stream order, many at a time."""
     split = open_splits(run.job, run.store)[run.shard]
-    base = run.store.readers(run.job.inputs["model"])["all"].folder()
-    embedding = EmbeddingsConfig.model_validate(run.job.config["embeddings"])
+    base = run.only("model").folder()
+    embedding = run.config(EmbeddingsConfig)
     model = KeyModel(load_model(base, resolve_device(run.settings.device)), embedding.compute_dtype)
     memory_bytes = run.settings.memory_gb * 1e9 * MEMORY_SHARE
     blocks = embed_windows(

@@ -13,14 +13,14 @@ from memdec_core.systems.retrieval_lm import RetrievalLM
 from storage.formats.token_shards import TokenReader
 from tasks.inputs.cut_vocabulary import check_split
 from tasks.inputs.evaluated_splits import open_splits
-from tasks.jobs.stage_work import ShardRun, StageWork
-from tasks.stages.score_model import (
+from tasks.inputs.scored_model import (
     batch_tokens,
     by_split,
     list_splits,
     open_model,
     write_split_scores,
 )
+from tasks.jobs.stage_work import ShardRun, StageWork
 
 
 def score_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -37,10 +37,10 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
         UserError: Passage and query do not fit the model, or there is no training text.
     """
     split = open_splits(run.job, run.store)[run.shard]
-    config = RetrievalConfig.model_validate(run.job.config["retrieval"])
-    base = open_model(run, "model", ScoringConfig.model_validate(run.job.config["scoring"]))
+    config = run.config(RetrievalConfig)
+    base = open_model(run, "model", run.config(ScoringConfig))
     check_split(split, run.shard, base.vocab_size)
-    train = TokenReader(run.store.readers(run.job.inputs["tokens"]), "train")
+    train = TokenReader(run.readers("tokens"), "train")
     passages_N2 = cut_passages(train.offsets_D1, config.passage_tokens)
     run.report(0.0, f"indexing {len(passages_N2):,} passages")
     index = PassageIndex.build((train.read(*span) for span in passages_N2.tolist()), config)

@@ -34,13 +34,13 @@ def train_shard(run: ShardRun) -> dict[str, JsonValue]:
         UserError: There is too little validation text to hold any out.
     """
     splits = open_splits(run.job, run.store)
-    features = run.store.readers(run.job.inputs["features"])
+    features = run.readers("features")
     base, memory = (only_scores(run, f"{part}_scores") for part in ("base", "memory"))
     parts = {
         name: (read_features(features[name], FEATURES), base[name], memory[name]) for name in splits
     }
     alpha = tuned_alpha(run)
-    config = AlphaRouterConfig.model_validate(run.job.config["alpha_router"])
+    config = run.config(AlphaRouterConfig)
     starts_C = _documents(splits[TUNING_SPLIT])
     fit = fit_router(Tokens.of(*parts[TUNING_SPLIT]), starts_C, alpha, config)
     chosen = _chosen(fit) | {"constant_alpha": alpha}

@@ -18,13 +18,13 @@ import pytest
 from flows.build_memory import RunResult, build_memory
 from flows.config.pipeline_config import PipelineConfig
 from flows.planning.plan import plan_pipeline
-from flows.planning.stage_names import StageName
 from memdec_core.errors import UserError
 from storage.formats.embedding_zarr import EmbeddingReader
 from storage.objects.store_errors import DamagedArtifact, StoreFull, StoreReadOnly
 from storage.store.artifact_store import Store
 from storage.store.verification import verify
 from tasks.jobs.run_settings import RunSettings
+from tasks.jobs.stage_catalogue import StageName
 from tests.services.command_line import ENTRY, ROOT, memdec
 from tests.support.tiny_models import tiny_model_folder
 from tests.support.tiny_pipeline import write_documents
@@ -155,7 +155,7 @@ def test_bad_records_are_listed_and_good_ones_of_any_size_are_kept(
     config = pipeline(folder, models)
     assert build(config, store, "tokens") == ["corpus", "base_model", "tokens"]
     plan = plan_pipeline(config)
-    rejects = store.readers(plan.corpora[0].ref)["all"].local_path("rejects.parquet")
+    rejects = store.readers(plan.stages["corpus"][0].ref)["all"].local_path("rejects.parquet")
     listed = {
         (row["file"], row["record"], row["reason"].partition(":")[0])
         for row in pq.read_table(rejects).to_pylist()
@@ -267,7 +267,7 @@ def test_a_damaged_input_is_named_by_the_stage_that_reads_it(
 ) -> None:
     config = pipeline(documents, models)
     build(config, store, "base_model")
-    corpus = plan_pipeline(config).corpora[0].ref
+    corpus = plan_pipeline(config).stages["corpus"][0].ref
     store.readers(corpus)["all"].local_path("train-00000.parquet").write_bytes(b"no Parquet")
     with pytest.raises(DamagedArtifact, match=r"train-00000\.parquet: not the bytes.*--force"):
         build(config, store, "tokens")

@@ -104,7 +104,8 @@ def test_a_student_from_another_memory_is_a_stage_of_its_own(
     before = plan(tiny_pipeline)
     after = plan(tiny_pipeline, f"memory.from_memory.name={other_memory}")
     assert changed_stages(before, after) == {"base_model", *STUDENT}
-    (student,), (source,) = after.students, after.other_memories
+    (student,) = after.stages["student"]
+    _, source = after.stages["base_model"]
     assert source.name == "other_memory"
     assert student.inputs == {"memory": source.ref, "base_model": after.base_models[0].ref}
     assert after.memory.inputs["student"] == student.ref
@@ -172,7 +173,7 @@ def test_a_comparison_starts_all_its_memories_from_the_same_student(
 ) -> None:
     start = f"memory.from_memory.name={other_memory}"
     found = plan_comparison(load_config(tiny_pipeline, [start]))
-    (student,) = found.pipeline.students
+    (student,) = found.pipeline.stages["student"]
     made = [job for job in found.jobs() if job.ref.stage == "memory"]
     assert len(made) > 1
     assert {job.inputs["student"] for job in made} == {student.ref}
@@ -197,7 +198,7 @@ def of_family(path: Path, family: Path, base: str, *bases: str) -> Plan:
 
 
 def cut(planned: Plan) -> dict[str, object]:
-    return {job.name: job.config.get("vocabulary") for job in planned.scores}
+    return {job.name: job.config.get("vocabulary") for job in planned.stages["scores"]}
 
 
 def test_a_longer_base_is_cut_and_leaves_the_others_as_they_were(
@@ -208,7 +209,7 @@ def test_a_longer_base_is_cut_and_leaves_the_others_as_they_were(
     after = of_family(tiny_pipeline, family, "short", "short", "padded", "long")
     assert cut(after) == cut(before) | {"base_2_scores": {"size": 400}}
     assert changed_stages(before, after) == {"base_model", "scores", "evaluation", "report"}
-    assert after.scores[:3] == before.scores
+    assert after.stages["scores"][:3] == before.stages["scores"]
 
 
 def test_a_shorter_base_beside_a_longer_memory_cuts_the_memory_and_its_like(

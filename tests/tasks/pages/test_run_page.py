@@ -3,7 +3,7 @@ import pytest
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.stage_job import StageJob
-from tasks.pages import run_page as module
+from tasks.pages import ui_artifacts
 from tasks.pages.run_page import StageOutcome, run_page, shown_as_page
 from tests.support.artifacts import publish
 from tests.support.jobs import make_job
@@ -35,7 +35,9 @@ def test_a_failed_run_says_why_after_what_it_has_done(
     store: Store, done: list[StageOutcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published: list[dict[str, str]] = []
-    monkeypatch.setattr(module, "create_markdown_artifact", lambda **made: published.append(made))
+    monkeypatch.setattr(
+        ui_artifacts, "create_markdown_artifact", lambda **made: published.append(made)
+    )
     with (
         pytest.raises(ValueError, match="no room"),
         shown_as_page(store, "Build", "test-build-run", done),

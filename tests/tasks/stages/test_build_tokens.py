@@ -130,8 +130,9 @@ def test_figures_add_up_over_the_shards_of_a_split(job: StageJob, store: Store) 
 
 
 def test_a_split_with_nothing_to_predict_is_the_user_s_to_mend() -> None:
-    full: dict[str, JsonValue] = {"documents": 2, "characters": 9, "tokens": 4, "positions": 2}
-    none: dict[str, JsonValue] = {"documents": 2, "characters": 2, "tokens": 2, "positions": 0}
+    stored: dict[str, JsonValue] = {"vocab_size": 400, "dtype": "uint16"}
+    full = {"documents": 2, "characters": 9, "tokens": 4, "positions": 2} | stored
+    none = {"documents": 2, "characters": 2, "tokens": 2, "positions": 0} | stored
     with pytest.raises(UserError, match="the valid split has 2 documents and not one"):
         summarise({"train-00000": full, "valid-00000": none, "test-00000": full})
     with pytest.raises(UserError, match="the test split has 0 documents"):

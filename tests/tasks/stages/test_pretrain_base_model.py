@@ -15,7 +15,7 @@ from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun
-from tasks.stages.pretrain_base_model import pretrain_shard
+from tasks.stages.build_base_model import pretrain_shard
 from tests.support.artifacts import publish
 from tests.support.jobs import make_job
 from tests.support.tiny_models import TEXTS

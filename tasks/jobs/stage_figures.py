@@ -1,0 +1,64 @@
+"""Figures of stages that others go on with, checked when they are read back from a manifest."""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from storage.objects.manifest import Manifest
+from storage.objects.store_errors import DamagedArtifact
+
+
+class StageFigures(BaseModel):
+    """Those of a stage's figures that are read; there may be more."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Self:
+        """The figures of an artifact.
+
+        Raises:
+            DamagedArtifact: They are not those of its stage.
+        """
+        try:
+            return cls.model_validate(manifest.figures)
+        except ValidationError as error:
+            raise DamagedArtifact(
+                f"{manifest.ref}: not the figures of its stage ({error}); rebuild it with "
+                f"`memdec run --force {manifest.ref.stage}`"
+            ) from error
+
+
+class CorpusFigures(StageFigures):
+    """Characters kept, by split."""
+
+    characters: dict[str, int]
+
+
+class TokenCounts(StageFigures):
+    """Tokens of a split or shard; positions are those that follow another of their document."""
+
+    documents: int
+    characters: int
+    tokens: int
+    positions: int
+
+
+class TokensFigures(StageFigures):
+    """What the datastore's size follows from."""
+
+    train: TokenCounts
+
+
+class TargetsFigures(StageFigures):
+    """How far the targets are from exact p_kNN, on a sample of each split."""
+
+    train_total_variation: float | None = None
+    valid_total_variation: float | None = None
+
+
+class GateFigures(StageFigures):
+    """Whether a build passed, and why (not)."""
+
+    passed: bool
+    why: str

@@ -10,7 +10,7 @@ from memdec_core.scoring.result_row import ResultRow
 from memdec_core.scoring.system_comparison import Bootstraps
 from memdec_core.scoring.system_name import SystemName
 from storage.formats.position_columns import read_features, read_routed
-from tasks.inputs.evaluated_splits import ELSEWHERE_SPLIT, EVALUATED
+from tasks.inputs.evaluated_splits import ELSEWHERE_SPLIT, EVALUATED_SPLITS
 from tasks.inputs.open_router import open_router
 from tasks.inputs.scored_systems import only_setting, scores_everywhere
 from tasks.jobs.stage_work import ShardRun
@@ -34,7 +34,7 @@ def routed_rows(
     fitted = run.job.inputs[SystemName("router", number).role]
     router, reader = open_router(run.store, fitted), run.store.readers(fitted)["all"]
     for place, bootstrap in bootstraps.items():
-        if place in EVALUATED:
+        if place in EVALUATED_SPLITS:
             routed = RoutedScores(*read_routed(reader, place))
         else:
             features = run.job.inputs[SystemName("router_features", number, corpus=place).role]

@@ -15,7 +15,7 @@ from storage.formats.token_shards import TokenReader
 from storage.store.artifact_store import Store
 from tasks.jobs.stage_job import StageJob
 
-EVALUATED = (TUNING_SPLIT, "test")
+EVALUATED_SPLITS = (TUNING_SPLIT, "test")
 ELSEWHERE_SPLIT = "test"
 """Of corpora beside the domain."""
 
@@ -56,7 +56,7 @@ def open_splits(job: StageJob, store: Store, role: str = "tokens") -> dict[str, 
     windows = WindowConfig.model_validate(job.config["windows"])
     readers = store.readers(job.inputs[role])
     splits = {}
-    for name in EVALUATED:
+    for name in EVALUATED_SPLITS:
         if not any(shard.rpartition("-")[0] == name for shard in readers):
             continue
         tokens = TokenReader(readers, name)

@@ -10,7 +10,7 @@ from storage.formats.position_columns import read_scores
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.inputs.base_names import name_bases
-from tasks.inputs.evaluated_splits import ELSEWHERE_SPLIT, EVALUATED
+from tasks.inputs.evaluated_splits import ELSEWHERE_SPLIT, EVALUATED_SPLITS
 from tasks.jobs.stage_work import ShardRun
 
 ByPlace = dict[str, NDArray[np.float64]]
@@ -48,7 +48,7 @@ def corpora_elsewhere(roles: Iterable[str]) -> list[str]:
 def all_scores(run: ShardRun, role: str) -> ByPlace:
     """The scores of a system under its settings, (G, N) by split."""
     readers = run.store.readers(run.job.inputs[role])
-    return {split: read_scores(readers[split]) for split in EVALUATED if split in readers}
+    return {split: read_scores(readers[split]) for split in EVALUATED_SPLITS if split in readers}
 
 
 def scores_everywhere(run: ShardRun, name: SystemName) -> ByPlace:

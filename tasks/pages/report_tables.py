@@ -154,8 +154,10 @@ def readable(value: JsonValue) -> str:
     return f"{value:,.2f}" if abs(value) >= 10 else f"{value:.3g}"
 
 
-def interval(row: Mapping[str, JsonValue]) -> str:
-    """A value with its confidence interval, where it has one."""
+def interval(row: Mapping[str, JsonValue] | None) -> str:
+    """A value with its confidence interval, where it has one; empty without a row."""
+    if row is None:
+        return ""
     if row["ci_low"] is None:
         return readable(row["value"])
     return f"{readable(row['value'])} ({readable(row['ci_low'])} – {readable(row['ci_high'])})"

@@ -27,13 +27,13 @@ from storage.store.artifact_store import Store
 from tasks.jobs.stage_job import StageJob
 from tasks.jobs.stage_work import ShardRun, StageWork
 
-EMBEDDED = ("train", "valid")
+EMBEDDED_SPLITS = ("train", "valid")
 """The datastore and its queries; the test split is for the evaluation alone."""
 
 
 def list_shards(job: StageJob, store: Store) -> list[str]:
     """Name the shards: runs of whole windows, cut by the configuration alone."""
-    plans = [_plan_split(job, store, split) for split in EMBEDDED]
+    plans = [_plan_split(job, store, split) for split in EMBEDDED_SPLITS]
     return [
         f"{plan.split}-{number:05d}" for plan in plans for number in range(len(plan.window_runs))
     ]
@@ -81,7 +81,7 @@ def embed_shard(run: ShardRun) -> dict[str, JsonValue]:
 def summarise(metas: Mapping[str, dict[str, JsonValue]]) -> dict[str, JsonValue]:
     """Add up rows, windows and tokens read by split; the speed is that of the median shard."""
     figures: dict[str, JsonValue] = {}
-    for split in EMBEDDED:
+    for split in EMBEDDED_SPLITS:
         shards = [meta for name, meta in metas.items() if name.rpartition("-")[0] == split]
         figures[split] = {
             key: sum(int(_number(meta, key)) for meta in shards)

@@ -13,6 +13,7 @@ COLUMNS = {
     "verbatim_tokens": "mean run",
     "verbatim_longest": "longest run",
 }
+AUDITED_SPLITS = ("train", "test")
 NOTE = (
     "Each system is given the first tokens of spans of text and continues them greedily: the share "
     "of spans that it reproduces in full, and how many tokens it reproduces before it first "
@@ -31,7 +32,7 @@ def audit_sections(rows: Rows) -> list[list[str]]:
     if not audited:
         return []
     spans = {str(row["split"]): row["n"] for row in audited}
-    splits = [split for split in ("train", "test") if split in spans]
+    splits = [split for split in AUDITED_SPLITS if split in spans]
     counted = " and ".join(f"{spans[split]:,} {split}" for split in splits)
     note = f"{NOTE} There are {counted} spans."
     table = [*markdown_table(_lines(audited, splits), left=2)]
@@ -46,6 +47,5 @@ def _lines(rows: Rows, splits: Sequence[str]) -> Iterator[dict[str, str]]:
             line = {"base": base, "system": label_of(system)}
             for metric, label in COLUMNS.items():
                 for split in splits:
-                    row = table.get((system, base, split, metric))
-                    line[f"{label}, {split}"] = "" if row is None else interval(row)
+                    line[f"{label}, {split}"] = interval(table.get((system, base, split, metric)))
             yield line

@@ -149,7 +149,7 @@ def _beside(rows: Rows, base: str, settings: list[PaperSetting]) -> Iterator[dic
         published = {
             f"the paper's, {found.corpus}": found.perplexity.get(system, "") for found in settings
         }
-        yield {"system": label_of(system), "ours": interval(ours) if ours else ""} | published
+        yield {"system": label_of(system), "ours": interval(ours)} | published
 
 
 def _averages(table: Table, base: str) -> Iterator[dict[str, str]]:

@@ -11,7 +11,6 @@ from tasks.pages.readable_units import seconds_of, size_of
 
 Rows = Sequence[Mapping[str, JsonValue]]
 Manifests = Mapping[str, Manifest]
-Figures = dict[str, JsonValue]
 
 MEASURES = {
     "kl": "KL divergence (nats)",
@@ -128,8 +127,8 @@ def _in_words(value: JsonValue) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _flat(figures: Mapping[str, JsonValue], prefix: str = "") -> Figures:
-    flat: Figures = {}
+def _flat(figures: Mapping[str, JsonValue], prefix: str = "") -> dict[str, JsonValue]:
+    flat: dict[str, JsonValue] = {}
     for name, value in figures.items():
         if isinstance(value, dict):
             flat |= _flat(value, f"{prefix}{name}_")

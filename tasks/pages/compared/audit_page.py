@@ -6,7 +6,7 @@ from memdec_core.scoring.system_name import label_of
 from tasks.pages.markdown_page import markdown_table
 from tasks.pages.report_tables import Rows, bases_of, by_key, interval
 
-AUDITED = ("base", "memory_alone", "memory")
+AUDITED_SYSTEMS = ("base", "memory_alone", "memory")
 """In the order of the table."""
 COLUMNS = {
     "verbatim_share": "share in full",
@@ -43,7 +43,7 @@ def _lines(rows: Rows, splits: Sequence[str]) -> Iterator[dict[str, str]]:
     """One line per base and system, one column per metric and split."""
     table = by_key(rows)
     for base in bases_of(rows):
-        for system in AUDITED:
+        for system in AUDITED_SYSTEMS:
             line = {"base": base, "system": label_of(system)}
             for metric, label in COLUMNS.items():
                 for split in splits:

@@ -27,7 +27,7 @@ from tasks.stages.score_model import batch_tokens, open_model
 
 AUDITED = "train"
 CONTROL = "test"
-EXAMPLES = 20
+KEPT_EXAMPLES = 20
 """Reproduced spans that are kept as text."""
 DISTRIBUTIONS = 5
 """Whole distributions per token in memory at a time: two models', the mixture, temporaries."""
@@ -141,7 +141,7 @@ def _examples(run: ShardRun, audit: _Audit, config: AuditConfig) -> Iterator[dic
         run.store.readers(run.job.inputs["tokens"]), audit.split, load_tokenizer(base.folder())
     )
     runs_S, base_S = audit.runs["memory_alone"], audit.runs["base"]
-    for span in np.argsort(-runs_S, kind="stable")[:EXAMPLES].tolist():
+    for span in np.argsort(-runs_S, kind="stable")[:KEPT_EXAMPLES].tolist():
         if length := int(runs_S[span]):
             start = int(audit.starts_S[span])
             begin = start + config.prompt_tokens

@@ -5,9 +5,10 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from memdec_core.decoding.decoding_config import AuditConfig, LatencyConfig
-from memdec_core.downstream.downstream_config import DownstreamConfig, TaskName
+from memdec_core.downstream.downstream_config import DatasetName, DownstreamConfig
 from memdec_core.models.models_config import BaseModelConfig
 from memdec_core.router.alpha_router_config import AlphaRouterConfig
+from memdec_core.scoring.scoring_config import Weight
 from memdec_core.systems.retrieval_config import RetrievalConfig
 from memdec_core.text.text_config import CorpusConfig
 from memdec_core.training.training_config import DaptConfig, LoraConfig
@@ -15,7 +16,6 @@ from memdec_core.training.training_config import DaptConfig, LoraConfig
 Baseline = Literal["knn_lm", "rag", "dapt", "lora", "dapt_small"]
 Positive = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
-Weight = Annotated[float, Field(ge=0, le=1)]
 
 
 class ComparisonConfig(BaseModel):
@@ -83,7 +83,7 @@ class ComparisonConfig(BaseModel):
 
     @model_validator(mode="after")
     def _other_names_than_splits(self) -> Self:
-        for name in ("train", "valid", "test", "average", *get_args(TaskName)):
+        for name in ("train", "valid", "test", "average", *get_args(DatasetName)):
             if name in self.elsewhere:
                 raise ValueError(
                     f"`elsewhere` calls a corpus `{name}`, which is a split's or a task's name; "

@@ -1,21 +1,21 @@
 """How probable a continuation is after its context, and whether greedy decoding would write it.
 
 Batches are of like length, and longer contexts than the model reads lose their oldest tokens.
-Shapes: B pairs of a batch, T tokens of its longest pair, P scored tokens.
+Shapes: B pairs of a batch, T tokens of its longest pair, P scored tokens, N of all pairs.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from memdec_core.errors import UserError
 from memdec_core.models.language_model import LanguageModel, scored_log_probs, token_log_probs
-from memdec_core.scoring.perplexity import batches_by_length
+from memdec_core.windows.window_batches import fill_scores, n_scored, windows_of_pairs
 
 
 @torch.inference_mode()
@@ -88,7 +88,7 @@ def continuation_scores(
     Raises:
         UserError: A continuation alone does not fit the model's context.
     """
-    scores = _by_pair(lm, pairs, batch_tokens, lambda *batch: greedy_scores(lm, *batch))
+    scores = _by_pair(lm, pairs, batch_tokens, partial(greedy_scores, lm), columns=(2,))
     return [
         ContinuationScore(float(score_P2[:, 0].sum()), bool(score_P2[:, 1].all()))
         for score_P2 in scores
@@ -103,7 +103,7 @@ def continuation_log_probs(
     Returns:
         float64 (len(pairs),), in nats.
     """
-    scores = _by_pair(lm, pairs, batch_tokens, lambda *batch: token_log_probs(lm, *batch))
+    scores = _by_pair(lm, pairs, batch_tokens, partial(token_log_probs, lm))
     return np.array([float(score_P.sum()) for score_P in scores])
 
 
@@ -112,18 +112,20 @@ def _by_pair(
     pairs: Sequence[Continuation],
     batch_tokens: int,
     score: Callable[[Tensor, Tensor], Tensor],
+    columns: tuple[int, ...] = (),
 ) -> list[NDArray[np.float64]]:
-    """What `score` gives for each pair's continuation, float64, one row per token."""
+    """What `score` gives for each pair's continuation, float64, one row (`columns`) per token."""
+    if not pairs:
+        return []
     limit = context_length_of(lm)
     fitting = [_fit(pair, limit) for pair in pairs]
-    lengths = np.array([len(pair.context) + len(pair.tokens) for pair in fitting], np.int64)
-    scores: dict[int, NDArray[np.float64]] = {}
-    for chosen_B in batches_by_length(lengths, batch_tokens):
-        batch = [fitting[number] for number in chosen_B]
-        scores_P = score(*_pad(batch)).double().cpu().numpy()
-        ends_B = np.cumsum([len(pair.tokens) for pair in batch])
-        scores |= zip(chosen_B.tolist(), np.split(scores_P, ends_B[:-1]), strict=True)
-    return [scores[number] for number in range(len(pairs))]
+    read_tokens, windows_W4 = windows_of_pairs(
+        [(np.array(pair.context, np.int64), np.array(pair.tokens, np.int64)) for pair in fitting]
+    )
+    ends_W = np.cumsum(n_scored(windows_W4))
+    scores_N = np.empty((ends_W[-1], *columns))
+    fill_scores(scores_N, windows_W4, read_tokens, score, batch_tokens=batch_tokens)
+    return np.split(scores_N, ends_W[:-1])
 
 
 def _fit(pair: Continuation, limit: int | None) -> Continuation:
@@ -138,13 +140,3 @@ def _fit(pair: Continuation, limit: int | None) -> Continuation:
             f"model that reads {limit}: use a model that reads more, or shorter continuations"
         )
     return pair._replace(context=pair.context[-(limit - len(pair.tokens)) :])
-
-
-def _pad(batch: Sequence[Continuation]) -> tuple[Tensor, Tensor]:
-    """Token ids int64 (B, T), padded with 0, and where a token is scored, bool (B, T)."""
-    rows = [torch.tensor([*pair.context, *pair.tokens]) for pair in batch]
-    tokens_BT = pad_sequence(rows, batch_first=True)
-    columns_T = torch.arange(tokens_BT.shape[1])
-    starts_B1 = torch.tensor([[len(pair.context)] for pair in batch])
-    ends_B1 = torch.tensor([[len(row)] for row in rows])
-    return tokens_BT, (columns_T >= starts_B1) & (columns_T < ends_B1)

@@ -36,7 +36,7 @@ class _Run(NamedTuple):
     per_token: float
 
 
-def measure(
+def time_decoders(
     systems: Mapping[str, Callable[[], Decoder]],
     prompts: Sequence[Sequence[int]],
     config: LatencyConfig,

@@ -8,22 +8,20 @@ would get; nothing is generated. Both take the smallest of equally probable ids;
 where two probabilities are closer than float32 sums in another order (cached or not, batched or
 not) can tell. A stop token counts like any other.
 
-Shapes: D documents, S spans, B spans of a batch, P tokens of prompt, L tokens of continuation,
-N = P + L tokens of a span, V vocabulary.
+Shapes: D documents, S spans, B spans of a batch, T tokens of a span, L of its continuation,
+V vocabulary.
 """
 
-from collections.abc import Callable
-
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from memdec_core.decoding.decoding_config import AuditConfig
 from memdec_core.models.language_model import LanguageModel
 from memdec_core.scoring.bootstrap import Bootstrap, mean_interval
 from memdec_core.scoring.result_row import ResultRow
 from memdec_core.scoring.system_comparison import interval_row
-from memdec_core.windows.window_batches import TokenSource
+from memdec_core.windows.window_batches import OnProgress, ReadTokens, fill_scores
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
@@ -59,11 +57,11 @@ def draw_spans(offsets_D1: NDArray[np.int64], config: AuditConfig) -> NDArray[np
 def verbatim_runs(
     lm: LanguageModel,
     starts_S: NDArray[np.int64],
-    read_tokens: TokenSource,
+    read_tokens: ReadTokens,
     config: AuditConfig,
     *,
     batch_tokens: int,
-    on_progress: Callable[[float], None] = lambda _fraction: None,
+    on_progress: OnProgress = lambda _fraction: None,
 ) -> NDArray[np.int64]:
     """Counts the continuation's tokens that greedy decoding reproduces before it first differs.
 
@@ -79,23 +77,25 @@ def verbatim_runs(
     Returns:
         int64 (S,), each from 0 to L.
     """
-    size = max(1, batch_tokens // config.span_tokens)
-    runs_S = np.zeros(len(starts_S), np.int64)
-    for first in range(0, len(starts_S), size):
-        batch = starts_S[first : first + size].tolist()
-        spans = [read_tokens(start, start + config.span_tokens) for start in batch]
-        tokens_BN = torch.from_numpy(np.stack(spans).astype(np.int64))
-        runs_S[first : first + size] = _runs(lm, tokens_BN, config.prompt_tokens)
-        on_progress((first + len(batch)) / len(starts_S))
+
+    def is_most_probable(tokens_BT: Tensor, scored_BT: Tensor) -> Tensor:
+        best_BT = lm.log_probs(tokens_BT[:, :-1]).argmax(dim=-1).cpu()
+        return (best_BT == tokens_BT[:, 1:])[scored_BT[:, 1:]]
+
+    ends_S = starts_S + config.span_tokens
+    rows_S = np.arange(len(starts_S)) * config.continuation_tokens
+    windows_S4 = np.stack([starts_S, starts_S + config.prompt_tokens, ends_S, rows_S], axis=1)
+    right_SL = np.zeros((len(starts_S), config.continuation_tokens), np.bool_)
+    fill_scores(
+        right_SL.reshape(-1),
+        windows_S4,
+        read_tokens,
+        is_most_probable,
+        batch_tokens=batch_tokens,
+        on_progress=on_progress,
+    )
+    runs_S: NDArray[np.int64] = right_SL.cumprod(axis=1, dtype=np.int64).sum(axis=1)
     return runs_S
-
-
-def _runs(lm: LanguageModel, tokens_BN: torch.Tensor, prompt_tokens: int) -> NDArray[np.int64]:
-    """Length of the right start of each continuation, by one forward pass."""
-    log_probs_BTV = lm.log_probs(tokens_BN[:, :-1])[:, prompt_tokens - 1 :]
-    right_BL = log_probs_BTV.argmax(dim=-1).cpu() == tokens_BN[:, prompt_tokens:]
-    runs_B: NDArray[np.int64] = right_BL.long().cumprod(dim=1).sum(dim=1).numpy()
-    return runs_B
 
 
 def verbatim_rows(

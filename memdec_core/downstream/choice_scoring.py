@@ -3,27 +3,19 @@
 By token and not by choice: a mixture with a memory is formed for every token, with any weight,
 from the scores of its two parts.
 
-Legend: R records, S strings, E tokens of all strings, B prompts of a batch, C prompts of a chunk,
-T tokens of a batch, V vocabulary.
+Legend: R records, S strings, E tokens of all strings, B prompts of a batch, T tokens of a batch.
 """
-
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from memdec_core.downstream.choice_strings import ChoiceStrings, Prompts
 from memdec_core.models.language_model import LanguageModel, scored_log_probs
-from memdec_core.scoring.perplexity import (
-    ReadTokens,
-    batches_by_length,
-    pad_windows,
-    split_log_probs,
-)
-from memdec_core.windows.windows import END, START
+from memdec_core.scoring.perplexity import split_log_probs
+from memdec_core.windows.window_batches import OnProgress, ReadTokens, fill_scores, windows_of_pairs
 
-Progress = Callable[[float], None]
 ANY_TOKEN = np.zeros(1, np.int64)
 
 
@@ -33,7 +25,7 @@ def choice_log_probs(
     strings: ChoiceStrings,
     *,
     batch_tokens: int,
-    on_progress: Progress = lambda _fraction: None,
+    on_progress: OnProgress = lambda _fraction: None,
 ) -> NDArray[np.float64]:
     """Log-probabilities of the strings' tokens.
 
@@ -83,13 +75,9 @@ def followed_by(
     Returns:
         What reads the stream, and the windows (R, 4), as `make_windows` returns them.
     """
-    stream = np.concatenate([ids for prompt in prompts for ids in (prompt, string)])
-    lengths_R = np.array([len(prompt) for prompt in prompts])
-    ends_R = np.cumsum(lengths_R + len(string))
-    starts_R = ends_R - lengths_R - len(string)
-    rows_R = np.arange(len(prompts)) * (len(string) - given)
-    windows_R4 = np.stack([starts_R, starts_R + lengths_R + given, ends_R, rows_R], axis=1)
-    return lambda start, stop: stream[start:stop], windows_R4
+    return windows_of_pairs(
+        [(np.concatenate([prompt, string[:given]]), string[given:]) for prompt in prompts]
+    )
 
 
 def _first_tokens(
@@ -97,20 +85,23 @@ def _first_tokens(
     prompts: Prompts,
     wanted_S: NDArray[np.int64],
     batch_tokens: int,
-    on_progress: Progress,
+    on_progress: OnProgress,
 ) -> NDArray[np.float64]:
     """Log-probabilities of tokens right after each prompt, float64 (R, S)."""
     read_tokens, windows_R4 = followed_by(prompts, ANY_TOKEN, given=0)
-    log_probs_RS = np.empty((len(prompts), len(wanted_S)))
     wanted = torch.from_numpy(wanted_S)
-    done = 0
-    for chosen_B in batches_by_length(windows_R4[:, END] - windows_R4[:, START], batch_tokens):
-        tokens_BT, scored_BT = pad_windows(windows_R4[chosen_B], read_tokens)
-        chunks = [
-            log_probs_CV.index_select(1, wanted.to(log_probs_CV.device)).cpu()
-            for log_probs_CV in scored_log_probs(lm, tokens_BT, scored_BT)
-        ]
-        log_probs_RS[chosen_B] = torch.cat(chunks).double().numpy()
-        done += len(chosen_B)
-        on_progress(done / len(prompts))
+
+    def score(tokens_BT: Tensor, scored_BT: Tensor) -> Tensor:
+        chunks = scored_log_probs(lm, tokens_BT, scored_BT)
+        return torch.cat([chunk.index_select(1, wanted.to(chunk.device)).cpu() for chunk in chunks])
+
+    log_probs_RS = np.empty((len(prompts), len(wanted_S)))
+    fill_scores(
+        log_probs_RS,
+        windows_R4,
+        read_tokens,
+        score,
+        batch_tokens=batch_tokens,
+        on_progress=on_progress,
+    )
     return log_probs_RS

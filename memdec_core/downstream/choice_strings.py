@@ -19,7 +19,7 @@ Prompts = Sequence[NDArray[np.int64]]
 
 
 class ChoiceStrings(NamedTuple):
-    """The strings that are scored after every prompt of a task.
+    """The strings that are scored after every prompt of a dataset.
 
     Attributes:
         texts_S: The strings.

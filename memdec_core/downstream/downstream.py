@@ -23,8 +23,8 @@ METHODS: tuple[Method, ...] = ("dcpmi", "lm")
 MEASURES = ("accuracy", "macro_f1")
 
 
-class TaskScores(NamedTuple):
-    """What a system gives the choices of one task.
+class DatasetScores(NamedTuple):
+    """What a system gives the choices of one dataset.
 
     Attributes:
         label_R: The right label of each record, int64.
@@ -44,10 +44,10 @@ class TaskScores(NamedTuple):
 
     @property
     def n_labels(self) -> int:
-        """Labels of the task."""
+        """Labels of the dataset."""
         return int(self.label_S.max()) + 1
 
-    def half(self, *, tuning: bool) -> "TaskScores":
+    def half(self, *, tuning: bool) -> "DatasetScores":
         """The records to tune on, or the others."""
         kept_R = self.tuning_R == tuning
         return self._replace(
@@ -57,10 +57,10 @@ class TaskScores(NamedTuple):
         )
 
 
-ByTask = Mapping[str, TaskScores]
+ByDataset = Mapping[str, DatasetScores]
 
 
-def label_scores(scores: TaskScores, method: Method) -> NDArray[np.float64]:
+def label_scores(scores: DatasetScores, method: Method) -> NDArray[np.float64]:
     """The score of every label, float64 (R, L)."""
     strings_RS = np.add.reduceat(scores.log_probs_RE, scores.offsets_S1[:-1], axis=1)
     if method == "dcpmi":
@@ -72,13 +72,13 @@ def label_scores(scores: TaskScores, method: Method) -> NDArray[np.float64]:
     return np.stack(means, axis=1)
 
 
-def predict(scores: TaskScores, method: Method) -> NDArray[np.int64]:
+def predict(scores: DatasetScores, method: Method) -> NDArray[np.int64]:
     """The label of the highest score, the first of equals; int64 (R,)."""
     predicted_R: NDArray[np.int64] = label_scores(scores, method).argmax(axis=1)
     return predicted_R
 
 
-def mix_task(base: TaskScores, part: TaskScores, weight: float) -> TaskScores:
+def mix_dataset(base: DatasetScores, part: DatasetScores, weight: float) -> DatasetScores:
     """A base with a memory (or another part) of this weight, mixed for every token.
 
     The domain premise is read by the mixture as well.

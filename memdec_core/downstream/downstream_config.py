@@ -6,13 +6,13 @@ from pydantic import Field
 
 from memdec_core.scoring.scoring_config import ScoringConfig
 
-TaskName = Literal["sst2", "mr", "cr", "rt", "hyp", "cb", "rte", "agn", "yahoo"]
+DatasetName = Literal["sst2", "mr", "cr", "rt", "hyp", "cb", "rte", "agn", "yahoo"]
 
 
 class DownstreamConfig(ScoringConfig):
     """Zero-shot classification with every system; what is hashed of it are the files' contents."""
 
-    tasks: dict[TaskName, str] = Field(
+    tasks: dict[DatasetName, str] = Field(
         min_length=1,
         description="A file of labelled records for each task: JSON lines or CSV (both may be .gz "
         "or .zst) or Parquet, with the columns of the data set as published on the hub. sst2, mr, "

@@ -1,4 +1,4 @@
-"""What a model is asked: prompt, domain premise and verbalizers of each downstream task.
+"""What a model is asked: prompt, domain premise and verbalizers of each downstream dataset.
 
 Those of kNN-Prompt (Shi et al. 2022), which the paper follows; cb and rte are worded as in Holtzman
 et al. (2021), whose prompts it took over, without the doubled space of its rte. Spaces and line
@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from string import Formatter
 from typing import NamedTuple
 
-from memdec_core.downstream.downstream_config import TaskName
+from memdec_core.downstream.downstream_config import DatasetName
 
 Strings = tuple[tuple[str, ...], ...]
 """Strings that stand for each label, by label."""
 
 
-class TaskPrompt(NamedTuple):
-    """How a task is put to a language model.
+class DatasetPrompt(NamedTuple):
+    """How a dataset is put to a language model.
 
     Attributes:
         templates: Prompts with the names of a record's fields; the first whose fields the record
@@ -32,34 +32,34 @@ class TaskPrompt(NamedTuple):
 
 _TRUE = (" true", " yes", " accurate", " correct", " faithful")
 _FALSE = (" false", " no", " incorrect", " wrong", " untrue", " unfaithful")
-_REVIEW = TaskPrompt(("{text} It was",), " It was", ((" terrible",), (" great",)))
+_REVIEW = DatasetPrompt(("{text} It was",), " It was", ((" terrible",), (" great",)))
 
-TASK_PROMPTS: dict[TaskName, TaskPrompt] = {
+DATASET_PROMPTS: dict[DatasetName, DatasetPrompt] = {
     "sst2": _REVIEW,
     "mr": _REVIEW,
     "cr": _REVIEW._replace(verbalizers=((" negative",), (" positive",))),
     "rt": _REVIEW,
-    "hyp": TaskPrompt(
+    "hyp": DatasetPrompt(
         ("{text}\n neutral or partisan? Answer:",),
         "\n neutral or partisan? Answer:",
         ((" neutral", " fair", " objective"), (" partisan", " biased", " unfair")),
     ),
-    "cb": TaskPrompt(
+    "cb": DatasetPrompt(
         (' question: Given that "{premise}" Is "{hypothesis}" true, false, or neither?\n answer:',),
         " the answer is:",
         (_TRUE, _FALSE, (" neither",)),
     ),
-    "rte": TaskPrompt(
+    "rte": DatasetPrompt(
         (" {premise}\n question: {hypothesis} true or false?\n answer:",),
         " true or false?\n answer:",
         (_TRUE, _FALSE),
     ),
-    "agn": TaskPrompt(
+    "agn": DatasetPrompt(
         ("{title} \n {text} topic:", "{text} topic:"),
         " topic:",
         ((" world",), (" sports",), (" business",), (" science",)),
     ),
-    "yahoo": TaskPrompt(
+    "yahoo": DatasetPrompt(
         ("title: {title} content: {content} answer: {answer} topic:", "{text} topic:"),
         " topic:",
         (
@@ -71,16 +71,16 @@ TASK_PROMPTS: dict[TaskName, TaskPrompt] = {
 """In the order of the paper's table."""
 
 
-def prompt_text(task: TaskName, fields: Mapping[str, str]) -> str:
+def prompt_text(dataset: DatasetName, fields: Mapping[str, str]) -> str:
     """A record as a prompt.
 
     Args:
-        task: Its task.
+        dataset: Its dataset.
         fields: Its texts: `text` (and `title`), `premise` and `hypothesis`, or `title`, `content`
             and `answer`.
     """
-    for template in TASK_PROMPTS[task].templates:
+    for template in DATASET_PROMPTS[dataset].templates:
         names = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
         if names <= fields.keys():
             return template.format_map(fields)
-    raise AssertionError(f"a record of {task} has only {', '.join(fields)}")
+    raise AssertionError(f"a record of {dataset} has only {', '.join(fields)}")

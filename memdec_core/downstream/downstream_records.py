@@ -1,4 +1,4 @@
-"""Which records of a downstream task are used, which of them tune, which are reported.
+"""Which records of a downstream dataset are used, which of them tune, which are reported.
 
 Both are decided by hashes of the record ids: neither the order of the records nor how many there
 are moves one from one half to the other.

@@ -1,7 +1,7 @@
-"""The rows of the downstream tasks in a comparison's table.
+"""The rows of the downstream datasets in a comparison's table.
 
-A weight is tuned for each task and way of scoring on one half of the task's records, by accuracy;
-every system is reported on the other half. `average` is the mean over the tasks.
+A weight is tuned for each dataset and way of scoring on one half of the dataset's records, by
+accuracy; every system is reported on the other half. `average` is the mean over the datasets.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from memdec_core.downstream.downstream import (
     MEASURES,
     METHODS,
-    ByTask,
+    ByDataset,
+    DatasetScores,
     Method,
-    TaskScores,
     accuracy,
     confusions,
     macro_f1,
-    mix_task,
+    mix_dataset,
     predict,
     resampled_confusions,
 )
-from memdec_core.downstream.downstream_prompts import TASK_PROMPTS
+from memdec_core.downstream.downstream_prompts import DATASET_PROMPTS
 from memdec_core.scoring.bootstrap import Bootstrap, Interval, percentile_interval
 from memdec_core.scoring.result_row import ResultRow
 from memdec_core.scoring.scoring_config import EvaluationConfig
@@ -33,7 +33,7 @@ AVERAGE = "average"
 
 
 class MeasuredTask(NamedTuple):
-    """A system on the reported half of a task: by measure, its value and its resamples (S,)."""
+    """A system on the reported half of a dataset: by measure, its value and its resamples (S,)."""
 
     n: int
     values: Mapping[str, float]
@@ -41,25 +41,25 @@ class MeasuredTask(NamedTuple):
 
 
 class Tuned(NamedTuple):
-    """What did best on the half of a task that is for tuning: which setting, which weight."""
+    """What did best on the half of a dataset that is for tuning: which setting, which weight."""
 
     setting: int
     weight: float
 
 
 def downstream_rows(
-    system: str, base_name: str, scores: ByTask, config: EvaluationConfig
+    system: str, base_name: str, scores: ByDataset, config: EvaluationConfig
 ) -> list[ResultRow]:
     """Rows of a system that stands by itself.
 
     Args:
         system: Name of the system in the table.
         base_name: Name of the base in the table.
-        scores: Its scores by task.
+        scores: Its scores by dataset.
         config: Resamples, confidence and seed.
 
     Returns:
-        Rows whose split is the task (or `average`) and whose metric is `accuracy_dcpmi`,
+        Rows whose split is the dataset (or `average`) and whose metric is `accuracy_dcpmi`,
         `macro_f1_dcpmi`, `accuracy_lm` or `macro_f1_lm`.
     """
     rows: list[ResultRow] = []
@@ -69,14 +69,14 @@ def downstream_rows(
 
 
 def mixed_downstream_rows(
-    system: str, base_name: str, base: ByTask, part: ByTask, config: EvaluationConfig
+    system: str, base_name: str, base: ByDataset, part: ByDataset, config: EvaluationConfig
 ) -> list[ResultRow]:
-    """Rows of a base with a memory (or any other part), its α tuned for each task and method.
+    """Rows of a base with a memory (or any other part), its α tuned for each dataset and method.
 
     Args:
         system: Name of the mixture in the table.
         base_name: Name of the base in the table.
-        base: The base's scores by task.
+        base: The base's scores by dataset.
         part: The other part's, of the same choices after the same prompts.
         config: Values of α to try; resamples, confidence and seed.
 
@@ -86,27 +86,33 @@ def mixed_downstream_rows(
     rows: list[ResultRow] = []
     for method in METHODS:
         tuned = {
-            task: tune(scores, [part[task]], config.alphas, method) for task, scores in base.items()
+            dataset: tune(scores, [part[dataset]], config.alphas, method)
+            for dataset, scores in base.items()
         }
-        mixed = {task: mix_task(base[task], part[task], tuned[task].weight) for task in base}
-        for task, choice in tuned.items():
-            rows.append(_tuned_row(system, base_name, base, task, f"alpha_{method}", choice.weight))
+        mixed = {
+            dataset: mix_dataset(base[dataset], part[dataset], tuned[dataset].weight)
+            for dataset in base
+        }
+        for dataset, choice in tuned.items():
+            rows.append(
+                _tuned_row(system, base_name, base, dataset, f"alpha_{method}", choice.weight)
+            )
         rows += _measure_rows(system, base_name, mixed, method, config)
     return rows
 
 
 def knn_downstream_rows(
     base_name: str,
-    base: ByTask,
-    knn: Sequence[ByTask],
+    base: ByDataset,
+    knn: Sequence[ByDataset],
     taus: Sequence[float],
     config: EvaluationConfig,
 ) -> list[ResultRow]:
-    """Rows of kNN-LM, its λ and τ tuned for each task and method.
+    """Rows of kNN-LM, its λ and τ tuned for each dataset and method.
 
     Args:
         base_name: Name of the base in the table.
-        base: The base's scores by task.
+        base: The base's scores by dataset.
         knn: The neighbours' scores under each temperature.
         taus: The temperatures.
         config: Values of λ to try, of which those below 1 are; resamples, confidence and seed.
@@ -117,14 +123,14 @@ def knn_downstream_rows(
     weights = [weight for weight in config.alphas if weight < 1] or [0.0]  # p_kNN lacks most tokens
     rows: list[ResultRow] = []
     for method in METHODS:
-        mixed: dict[str, TaskScores] = {}
-        for task, scores in base.items():
-            parts = [by_task[task] for by_task in knn]
+        mixed: dict[str, DatasetScores] = {}
+        for dataset, scores in base.items():
+            parts = [by_dataset[dataset] for by_dataset in knn]
             choice = tune(scores, parts, weights, method)
-            mixed[task] = mix_task(scores, parts[choice.setting], choice.weight)
+            mixed[dataset] = mix_dataset(scores, parts[choice.setting], choice.weight)
             knobs = (("lambda", choice.weight), ("tau", taus[choice.setting]))
             rows += [
-                _tuned_row("knn_lm", base_name, base, task, f"{name}_{method}", value)
+                _tuned_row("knn_lm", base_name, base, dataset, f"{name}_{method}", value)
                 for name, value in knobs
             ]
         rows += _measure_rows("knn_lm", base_name, mixed, method, config)
@@ -132,7 +138,7 @@ def knn_downstream_rows(
 
 
 def tune(
-    base: TaskScores, parts: Sequence[TaskScores], weights: Sequence[float], method: Method
+    base: DatasetScores, parts: Sequence[DatasetScores], weights: Sequence[float], method: Method
 ) -> Tuned:
     """The mixture of highest accuracy on the half that is for tuning.
 
@@ -150,24 +156,24 @@ def tune(
     best, reached = Tuned(0, 0.0), -1.0
     for weight in sorted(set(weights)):
         for setting, part in enumerate(halves):
-            predicted_R = predict(mix_task(base, part, weight), method)
+            predicted_R = predict(mix_dataset(base, part, weight), method)
             share = float((predicted_R == base.label_R).mean())
             if share > reached:
                 best, reached = Tuned(setting, weight), share
     return best
 
 
-def measure(
-    task: str, scores: TaskScores, method: Method, config: EvaluationConfig
+def measure_dataset(
+    dataset: str, scores: DatasetScores, method: Method, config: EvaluationConfig
 ) -> MeasuredTask:
-    """A system's accuracy and macro-F1 on the reported half of a task, and of its resamples.
+    """A system's accuracy and macro-F1 on the reported half of a dataset, and of its resamples.
 
-    All systems have the same resamples of a task, and tasks have different ones.
+    All systems have the same resamples of a dataset, and datasets have different ones.
     """
     reported = scores.half(tuning=False)
     predicted_R = predict(reported, method)
     n = len(predicted_R)
-    seed = config.seed + 1 + list(map(str, TASK_PROMPTS)).index(task)
+    seed = config.seed + 1 + list(map(str, DATASET_PROMPTS)).index(dataset)
     bootstrap = Bootstrap(np.arange(n), config.bootstrap_samples, config.confidence, seed)
     whole = confusions(reported.label_R, predicted_R, scores.n_labels)
     resampled = resampled_confusions(reported.label_R, predicted_R, scores.n_labels, bootstrap)
@@ -179,16 +185,18 @@ def measure(
 
 
 def _measure_rows(
-    system: str, base_name: str, scores: ByTask, method: Method, config: EvaluationConfig
+    system: str, base_name: str, scores: ByDataset, method: Method, config: EvaluationConfig
 ) -> list[ResultRow]:
-    """Rows of every task, and of their mean, for one way of scoring."""
-    measured = {task: measure(task, each, method, config) for task, each in scores.items()}
+    """Rows of every dataset, and of their mean, for one way of scoring."""
+    measured = {
+        dataset: measure_dataset(dataset, each, method, config) for dataset, each in scores.items()
+    }
     rows = []
     for name in MEASURES:
         metric = f"{name}_{method}"
-        for task, one in measured.items():
+        for dataset, one in measured.items():
             interval = _interval(one.values[name], one.resamples[name], config.confidence, one.n)
-            rows.append(interval_row(system, base_name, task, metric, interval, one.n))
+            rows.append(interval_row(system, base_name, dataset, metric, interval, one.n))
         value = float(np.mean([one.values[name] for one in measured.values()]))
         resamples_S = np.mean([one.resamples[name] for one in measured.values()], axis=0)
         least = min(one.n for one in measured.values())
@@ -208,8 +216,8 @@ def _interval(
 
 
 def _tuned_row(
-    system: str, base_name: str, base: ByTask, task: str, metric: str, value: float
+    system: str, base_name: str, base: ByDataset, dataset: str, metric: str, value: float
 ) -> ResultRow:
     """A row for what was tuned, with the number of records it was tuned on."""
-    n = int(base[task].tuning_R.sum())
-    return ResultRow(system, base_name, task, metric, value, None, None, n)
+    n = int(base[dataset].tuning_R.sum())
+    return ResultRow(system, base_name, dataset, metric, value, None, None, n)

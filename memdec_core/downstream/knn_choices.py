@@ -6,7 +6,7 @@ Legend: G temperatures, R records, S strings, E tokens of all strings, N rows of
 P searched positions, D width of a key, U different tokens.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from memdec_core.search.neighbour_search import Datastore, queries_at_once, sear
 from memdec_core.search.neighbours import Neighbours
 from memdec_core.search.tile_search import Queries
 from memdec_core.targets.knn_distribution import token_masses
+from memdec_core.windows.window_batches import OnProgress
 from memdec_core.windows.windows import START
 
 
@@ -76,7 +77,7 @@ def knn_choice_log_probs(
     strings: ChoiceStrings,
     taus: Sequence[float],
     *,
-    on_progress: Callable[[float], None] = lambda _fraction: None,
+    on_progress: OnProgress = lambda _fraction: None,
 ) -> NDArray[np.float64]:
     """Log p_kNN of the strings' tokens.
 

@@ -1,27 +1,14 @@
 """What a joint model consists of: a base, memories and their weights."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from transformers import AutoConfig, PreTrainedConfig
 
-from memdec_core.errors import UserError
+from memdec_core.models.mixture import check_weights
 
 MODEL_TYPE = "memory_decoder"
-
-
-def check_weights(weights: Sequence[float]) -> None:
-    """Refuse weights that leave no probability distribution.
-
-    Raises:
-        UserError: One is negative, or together they exceed 1.
-    """
-    if min(weights) < 0 or sum(weights) > 1 + 1e-6:
-        raise UserError(
-            f"the memories' weights are {', '.join(f'{w:g}' for w in weights)}: each lies between "
-            "0 and 1, and together they are at most 1; the base has the rest"
-        )
 
 
 class JointConfig(PreTrainedConfig):
@@ -60,12 +47,7 @@ class JointConfig(PreTrainedConfig):
         self.base = _as_config(self.base or {"model_type": "gpt2"})
         for key in self._memory_keys():
             setattr(self, key, _as_config(kwargs.pop(key, {"model_type": "gpt2"})))
-        if len(self.weights) != len(self.memories):
-            raise UserError(
-                f"{len(self.memories)} memories and {len(self.weights)} weights: give one each"
-            )
-        if self.weights:
-            check_weights(self.weights)
+        check_weights(self.weights, len(self.memories))
         self.vocab_size = self.vocab_size or min(part.vocab_size for part in self.text_configs())
         super().__post_init__(**kwargs)
 

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from memdec_core.errors import UserError
-from memdec_core.joint.config import JointConfig, check_weights
+from memdec_core.joint.config import JointConfig
+from memdec_core.models.mixture import check_weights
 from memdec_core.router.alpha_router import AlphaRouter, mix_with_router
 
 Routed = Literal["router"]
-ROUTED: Routed = "router"
+BY_ROUTER: Routed = "router"
 """The weight is chosen anew for every token (`alpha_router`)."""
 
 Alpha = float | Sequence[float] | Mapping[str, float] | Tensor | Routed
@@ -34,12 +35,12 @@ def weights_of(config: JointConfig, alpha: Alpha | None) -> tuple[float, ...] | 
     """
     if not isinstance(alpha, str):
         return resolve_weights(alpha, config.memories or (), config.weights or ())
-    if alpha != ROUTED or config.router is None:
+    if alpha != BY_ROUTER or config.router is None:
         raise UserError(
             f"alpha is {alpha!r}, but this model has no router: give a number, or export the "
             "pipeline again after a `memdec compare` with comparison.router"
         )
-    return ROUTED
+    return BY_ROUTER
 
 
 def resolve_weights(
@@ -70,8 +71,7 @@ def resolve_weights(
             f"alpha has {len(weights)} values for {len(names)} memories ({', '.join(names)}): give "
             "one each, or a mapping of their names"
         )
-    if weights:
-        check_weights(weights)
+    check_weights(weights, len(names))
     return weights
 
 
@@ -97,7 +97,7 @@ def _of_each_sequence(alpha: Tensor, names: Sequence[str]) -> Tensor:
         )
     if not torch.compiler.is_compiling():
         low, high = float(alpha.min()), float(alpha.sum(dim=1).max())
-        check_weights((low,) if low < 0 else (high,))
+        check_weights((low if low < 0 else high,), n_memories=1)
     return alpha.float()
 
 

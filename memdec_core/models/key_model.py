@@ -12,18 +12,12 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from memdec_core.errors import UserError
+from memdec_core.models.forward_hooks import forward_until
 from memdec_core.models.key_layer import find_key_layer
 from memdec_core.models.models_config import ComputeDtype
 from memdec_core.windows.window_batches import WindowBatch
 
 FLOAT16_MAX = float(np.finfo(np.float16).max)
-
-
-class _KeyReachedError(Exception):
-    """Stops a forward pass where the key is; no error, but only an exception can do that."""
-
-    def __init__(self, keys_BTD: Tensor) -> None:
-        self.keys_BTD = keys_BTD
 
 
 def check_key_size(largest: float, layer_name: str, compute_dtype: str) -> None:
@@ -134,24 +128,11 @@ class KeyModel:
 
     @torch.inference_mode()
     def keys(self, tokens_BT: Tensor) -> Tensor:
-        """Compute the keys of all positions, (B * T, D), in whatever precision the layer gets them.
-
-        No attention mask: in a causal model, padding on the right changes nothing to its left.
-        """
-
-        def stop(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            raise _KeyReachedError(inputs[0])
-
+        """Compute the keys of all positions, (B * T, D), in whatever precision the layer gets."""
         dtype: torch.dtype = getattr(torch, self._compute_dtype)
-        hook = self._layer.module.register_forward_pre_hook(stop)
-        try:
-            with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
-                self._body(input_ids=tokens_BT, use_cache=False)
-        except _KeyReachedError as reached:
-            return reached.keys_BTD.reshape(-1, reached.keys_BTD.shape[-1])
-        finally:
-            hook.remove()
-        raise AssertionError(f"the forward pass never reached {self._layer.name}")
+        with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
+            keys = forward_until(self._body, self._layer.module, tokens_BT)
+        return keys.reshape(-1, keys.shape[-1])
 
     def _to_device(self, array: npt.NDArray[np.int64]) -> Tensor:
         host = torch.from_numpy(array)

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from memdec_core.errors import UserError
+from memdec_core.models.forward_hooks import forward_until, probe_head
 
 LOGIT_BYTES = 64 * 10**6
-PROBE_SCALE = 50.0
 
 
 class LanguageModel(Protocol):
@@ -94,13 +94,6 @@ def token_log_probs(lm: LanguageModel, tokens_BT: Tensor, scored_BT: Tensor) -> 
     return log_probs_PV.gather(1, wanted_P1).squeeze(1)
 
 
-class _HeadReachedError(Exception):
-    """Stops a forward pass where the output head would begin; carries the head's input."""
-
-    def __init__(self, hidden_BTD: Tensor) -> None:
-        self.hidden_BTD = hidden_BTD
-
-
 class TransformerLM:
     """A causal decoder as a `LanguageModel` over the first `vocab_size` of its logits.
 
@@ -121,7 +114,13 @@ class TransformerLM:
         self.vocab_size = vocab_size
         self._head = head
         self._chunk_rows = max(1, logit_bytes // (4 * vocab_size))
-        self._head_is_all = self._check_head()
+        probe = probe_head(self.model, head, torch.arange(4, device=self.device).unsqueeze(0))
+        if probe.n_logits < vocab_size:
+            raise UserError(
+                f"the model predicts {probe.n_logits} tokens but the tokenizer has "
+                f"{vocab_size}: use the tokenizer that belongs to the model"
+            )
+        self._head_is_last = probe.is_last
 
     @property
     def device(self) -> torch.device:
@@ -172,61 +171,15 @@ class TransformerLM:
         self._check_length(tokens_BT)
         tokens_BT = tokens_BT.to(self.device)
         predicting_BT = scored_BT[:, 1:].to(self.device)
-        if self._head_is_all:
-            hidden_PD = self._hidden(tokens_BT)[:, :-1][predicting_BT]
+        if self._head_is_last:
+            hidden_BTD = forward_until(self.model, self._head, tokens_BT)
+            hidden_PD = hidden_BTD[:, :-1][predicting_BT]
             for hidden_CD in torch.split(hidden_PD, self._chunk_rows):
                 yield self._head(hidden_CD)[:, : self.vocab_size].float()
         else:
             logits_BTV = self.model(input_ids=tokens_BT, use_cache=False).logits
             for logits_CV in torch.split(logits_BTV[:, :-1][predicting_BT], self._chunk_rows):
                 yield logits_CV[:, : self.vocab_size].float()
-
-    def _hidden(self, tokens_BT: Tensor) -> Tensor:
-        """The head's input (B, T, D), without running the head."""
-
-        def stop(_head: nn.Module, inputs: tuple[Any, ...]) -> None:
-            raise _HeadReachedError(inputs[0])
-
-        hook = self._head.register_forward_pre_hook(stop)
-        try:
-            self.model(input_ids=tokens_BT, use_cache=False)
-        except _HeadReachedError as reached:
-            return reached.hidden_BTD
-        finally:
-            hook.remove()
-        raise AssertionError("the model's forward pass never reached its output head")
-
-    @torch.inference_mode()
-    def _check_head(self) -> bool:
-        """Whether the logits are the head's output, with no scaling or soft cap after it.
-
-        Tried on a probe rather than read from the configuration, because every family has its own
-        name for such a factor. The probe is scaled up: a soft cap leaves small logits as they are.
-        """
-        seen: list[Tensor] = []
-
-        def scale_up(_head: nn.Module, inputs: tuple[Any, ...]) -> tuple[Tensor, ...]:
-            return (inputs[0] * PROBE_SCALE,)
-
-        def record(_head: nn.Module, _inputs: tuple[Any, ...], logits: Tensor) -> None:
-            seen.append(logits)
-
-        hooks = [
-            self._head.register_forward_pre_hook(scale_up),
-            self._head.register_forward_hook(record),
-        ]
-        probe_BT = torch.arange(min(4, self.vocab_size), device=self.device).unsqueeze(0)
-        try:
-            logits = self.model(input_ids=probe_BT, use_cache=False).logits
-        finally:
-            for hook in hooks:
-                hook.remove()
-        if logits.shape[-1] < self.vocab_size:
-            raise UserError(
-                f"the model predicts {logits.shape[-1]} tokens but the tokenizer has "
-                f"{self.vocab_size}: use the tokenizer that belongs to the model"
-            )
-        return len(seen) == 1 and torch.equal(logits, seen[0])
 
     def _check_length(self, tokens_BT: Tensor) -> None:
         length, limit = tokens_BT.shape[1], self.context_length

@@ -5,7 +5,7 @@ Shapes: B sequences, T tokens, N or P scored positions, V shared vocabulary.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -14,6 +14,22 @@ from torch import Tensor
 
 from memdec_core.errors import UserError
 from memdec_core.models.language_model import LanguageModel, scored_log_probs, token_log_probs
+
+
+def check_weights(weights: Sequence[float], n_memories: int) -> None:
+    """Refuse weights of memories that leave no probability distribution.
+
+    Raises:
+        UserError: There are too few or too many, one is negative or NaN, or they exceed 1 together.
+    """
+    if len(weights) != n_memories:
+        raise UserError(f"{len(weights)} weights for {n_memories} memories: give one to each")
+    # a sum of float32 numbers may exceed 1 by a rounding; written so that NaN is refused, too
+    if not (all(weight >= 0 for weight in weights) and math.fsum(weights) <= 1 + 1e-6):
+        raise UserError(
+            f"the memories' weights are {', '.join(f'{w:g}' for w in weights)}: each lies between "
+            "0 and 1, and together they are at most 1; the base has the rest"
+        )
 
 
 def mix_log_probs(base: Tensor, memory: Tensor, alpha: float) -> Tensor:

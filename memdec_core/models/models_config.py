@@ -5,7 +5,9 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from memdec_core.text.text_config import CorpusConfig
-from memdec_core.training.training_config import Precision
+
+Precision = Literal["float32", "bfloat16"]
+"""Arithmetic of a model that is trained or that scores."""
 
 
 class PretrainConfig(BaseModel):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from matplotlib.axes import Axes
 
-from memdec_core.plots.pictures import (
+from memdec_core.plots.figures import (
     SERIES_COLOURS,
     empty_figure,
     finish_axes,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from memdec_core.plots.pictures import SERIES_COLOURS, empty_figure, finish_figure
+from memdec_core.plots.figures import SERIES_COLOURS, empty_figure, finish_figure
 from memdec_core.text.token_drift import TokenChange
 
 _ROW_INCHES = 0.3

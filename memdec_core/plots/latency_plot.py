@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from memdec_core.plots.pictures import finish_figure, new_figure
+from memdec_core.plots.figures import finish_figure, new_figure
 from memdec_core.scoring.system_name import label_of
 
 COLOURS = {"base": "#5f5f5f", "memory": "#1f4e79", "rag": "#548235", "knn_lm": "#c55a11"}

@@ -4,7 +4,7 @@ Shapes: P positions, V shared vocabulary, F features, N scored positions of a sp
 whose distributions are in memory together.
 """
 
-from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from memdec_core.models.language_model import LanguageModel, scored_log_probs
-from memdec_core.scoring.perplexity import ReadTokens, batches_by_length, pad_windows
-from memdec_core.windows.window_batches import ranges
-from memdec_core.windows.windows import END, FIRST, START
+from memdec_core.windows.window_batches import OnProgress, ReadTokens, fill_scores, n_scored
 
 FEATURES = (
     "base_entropy",
@@ -72,7 +70,7 @@ def split_router_features(
     read_tokens: ReadTokens,
     *,
     batch_tokens: int,
-    on_progress: Callable[[float], None] = lambda _fraction: None,
+    on_progress: OnProgress = lambda _fraction: None,
 ) -> NDArray[np.float32]:
     """Features of every scored position of the windows, in one pass of both models.
 
@@ -80,24 +78,23 @@ def split_router_features(
         base: The base.
         memory: The memory; it shares the base's vocabulary, and both cut distributions into chunks
             of as many rows.
-        windows_W4: Windows of one token stream, as `split_log_probs` takes them.
-        read_tokens: Returns the ids of tokens start..stop-1 of the stream.
+        windows_W4: Windows of one token stream, as `fill_scores` takes them.
+        read_tokens: The stream.
         batch_tokens: Most tokens of one batch, padding included.
         on_progress: Takes the finished fraction of the positions, 0 to 1.
 
     Returns:
         float32 (N, F), in the order of the windows.
     """
-    counts_W = windows_W4[:, END] - windows_W4[:, FIRST]
-    starts_W = np.cumsum(counts_W) - counts_W
-    features_NF = np.full((int(counts_W.sum()), len(FEATURES)), np.nan, np.float32)
-    done = 0
-    for chosen_B in batches_by_length(windows_W4[:, END] - windows_W4[:, START], batch_tokens):
-        tokens_BT, scored_BT = pad_windows(windows_W4[chosen_B], read_tokens)
-        features_PF = _batch_features(base, memory, tokens_BT, scored_BT)
-        features_NF[ranges(starts_W[chosen_B], counts_W[chosen_B])] = features_PF.numpy()
-        done += len(features_PF)
-        on_progress(done / len(features_NF))
+    features_NF = np.full((int(n_scored(windows_W4).sum()), len(FEATURES)), np.nan, np.float32)
+    fill_scores(
+        features_NF,
+        windows_W4,
+        read_tokens,
+        partial(_batch_features, base, memory),
+        batch_tokens=batch_tokens,
+        on_progress=on_progress,
+    )
     assert np.isfinite(features_NF).all(), "every position has finite features"
     return features_NF
 

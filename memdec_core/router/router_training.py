@@ -103,12 +103,12 @@ def fit_router(
     held_out_N = _held_out(starts_C, len(tokens.base_N), config)
     fitted, held_out = tokens.where(~held_out_N), tokens.where(held_out_N)
     start = start_router(fitted.features_NF, alpha, config)
-    before = mean_loss(start, held_out)
+    before = router_loss(start, held_out)
     best, least, penalty, steps = start, before, 0.0, 0
     for strength in PENALTIES:
         stale = 0
         for round_, router in enumerate(_rounds(start, fitted, strength), 1):
-            loss = mean_loss(router, held_out)
+            loss = router_loss(router, held_out)
             stale = 0 if loss < least else stale + 1
             if loss < least:
                 best, least, penalty, steps = router, loss, strength, round_ * STEPS_PER_ROUND
@@ -142,7 +142,7 @@ def start_router(features_NF: Tensor, alpha: float, config: AlphaRouterConfig) -
 
 
 @torch.no_grad()
-def mean_loss(router: AlphaRouter, tokens: Tokens) -> float:
+def router_loss(router: AlphaRouter, tokens: Tokens) -> float:
     """Mean negative log-probability of the tokens, in nats."""
     return sum(float(_summed_loss(router, block)) for block in tokens.blocks()) / len(tokens.base_N)
 

@@ -8,38 +8,18 @@ total variation are lower bounds of the true ones, and exact where nothing was d
 Shapes: R rows (positions), E kept entries of all rows, V vocabulary.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from memdec_core.models.language_model import TransformerLM
-from memdec_core.scoring.perplexity import ReadTokens, pad_windows
-from memdec_core.windows.windows import END, FIRST, ROW
+from memdec_core.training.sparse_targets import ReadTargets, SparseTargets
+from memdec_core.windows.window_batches import ReadTokens, n_scored, pad_windows
+from memdec_core.windows.windows import ROW
 
 SMALLEST_REST = 1e-30
-
-
-class SparseRows(Protocol):
-    """Sparse distributions; row r owns entries offsets_R1[r]:offsets_R1[r + 1], largest first."""
-
-    @property
-    def offsets_R1(self) -> NDArray[np.int64]:
-        """Where each row's entries start, and where the last one's end."""
-
-    @property
-    def token_ids_E(self) -> NDArray[np.int32]:
-        """Kept tokens."""
-
-    @property
-    def probs_E(self) -> NDArray[np.float32]:
-        """Their probabilities."""
-
-    @property
-    def tail_mass_R(self) -> NDArray[np.float32]:
-        """Mass of all tokens that were not kept."""
 
 
 class Fidelity(NamedTuple):
@@ -50,7 +30,7 @@ class Fidelity(NamedTuple):
     top1_agreement_R: NDArray[np.float64]
 
 
-def fidelity(targets: SparseRows, log_probs_RV: torch.Tensor) -> Fidelity:
+def fidelity(targets: SparseTargets, log_probs_RV: torch.Tensor) -> Fidelity:
     """Compare sparse targets with a model's whole distributions at the same positions.
 
     Args:
@@ -86,7 +66,7 @@ def measure_fidelity(
     lm: TransformerLM,
     windows_W4: NDArray[np.int64],
     read_tokens: ReadTokens,
-    read_targets: Callable[[int, int], SparseRows],
+    read_targets: ReadTargets,
 ) -> Fidelity:
     """Compare a memory with its targets at every position of some windows.
 
@@ -114,14 +94,14 @@ def measure_fidelity(
 def sample_windows(windows_W4: NDArray[np.int64], rows: int, seed: int) -> NDArray[np.int64]:
     """Windows drawn at random until they score `rows` positions, in stream order; or all."""
     order_W = np.random.default_rng(seed).permutation(len(windows_W4))
-    scored_W = np.cumsum((windows_W4[:, END] - windows_W4[:, FIRST])[order_W])
+    scored_W = np.cumsum(n_scored(windows_W4)[order_W])
     enough = int(np.searchsorted(scored_W, rows)) + 1 if rows else 0
     chosen_W4: NDArray[np.int64] = windows_W4[np.sort(order_W[:enough])]
     return chosen_W4
 
 
 def _normalised(
-    targets: SparseRows, rows_E: NDArray[np.int64]
+    targets: SparseTargets, rows_E: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Kept probabilities and tail mass in float64, each row summing to 1."""
     probs_E = targets.probs_E.astype(np.float64)

@@ -8,24 +8,16 @@ Shapes: R positions, E stored entries of these, B bins.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memdec_core.scoring.fidelity import SparseRows
 from memdec_core.scoring.result_row import TUNING_SPLIT, ResultRow
+from memdec_core.training.sparse_targets import SparseTargets
 
 EDGES_B1: NDArray[np.float64] = np.geomspace(1e-4, 1, 17)
 """Bins hold [edge, next edge); the first one also all below, the last one also 1."""
-
-
-class Forecasts(SparseRows, Protocol):
-    """Targets of consecutive positions, and what did follow."""
-
-    @property
-    def next_token_R(self) -> NDArray[np.int64]:
-        """The token that followed each position."""
 
 
 class Reliability(NamedTuple):
@@ -67,7 +59,7 @@ class Reliability(NamedTuple):
         ]
 
 
-def measure_reliability(blocks: Iterable[Forecasts]) -> Reliability:
+def measure_reliability(blocks: Iterable[SparseTargets]) -> Reliability:
     """Sorts all stored probabilities into bins; one block is in memory at a time.
 
     Args:

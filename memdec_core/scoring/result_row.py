@@ -13,7 +13,7 @@ class ResultRow(NamedTuple):
             `targets`.
         base: Name of the base model; None where the number does not depend on one.
         split: `valid`, `test`, `train`, the name of another corpus, whose test split was scored,
-            or a downstream task.
+            or a downstream dataset.
         metric: `perplexity`, `perplexity_ratio` (to the base's; below 1 is better), `alpha`,
             `lambda`, `tau`, `beta`, `kl` (nats), `total_variation` or `top1_agreement`; those of
             `downstream_table`, `memorisation`, `reliability` and `router_table`.

@@ -1,10 +1,10 @@
 """How models are scored, how systems are compared, and what a build must show to be promoted."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from memdec_core.models.models_config import BaseModelConfig
+from memdec_core.models.models_config import BaseModelConfig, Precision
 
 
 class ScoringConfig(BaseModel):
@@ -12,7 +12,7 @@ class ScoringConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    precision: Literal["float32", "bfloat16"] = Field(
+    precision: Precision = Field(
         "float32", description="Type of the models' weights; probabilities are always float32."
     )
 

@@ -5,7 +5,6 @@ Scores are log-probabilities of the same positions by split: float64 (N,).
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,16 +21,10 @@ from memdec_core.scoring.bootstrap import (
 from memdec_core.scoring.fidelity import Fidelity
 from memdec_core.scoring.knn_scores import KnnChoice, search_weight_and_tau
 from memdec_core.scoring.result_row import TUNING_SPLIT, ResultRow
+from memdec_core.scoring.scoring_config import EvaluationConfig
 
 Scores = Mapping[str, NDArray[np.float64]]
 Bootstraps = Mapping[str, Bootstrap]
-
-
-class AlphaGrid(NamedTuple):
-    """Weights to try, and whether to search between the best one's neighbours."""
-
-    alphas: Sequence[float]
-    refine: bool
 
 
 def base_rows(base_name: str, base: Scores, bootstraps: Bootstraps) -> list[ResultRow]:
@@ -70,7 +63,7 @@ def mixture_rows(
     base: Scores,
     memory: Scores,
     bootstraps: Bootstraps,
-    grid: AlphaGrid,
+    config: EvaluationConfig,
 ) -> tuple[list[ResultRow], AlphaCurve]:
     """Rows of a base with a memory (or any other part), with α tuned on `valid` alone.
 
@@ -80,12 +73,14 @@ def mixture_rows(
         base: The base's scores by split, `valid` among them.
         memory: The other part's scores of the same positions.
         bootstraps: Resampling by split.
-        grid: Values of α to try.
+        config: Values of α to try.
 
     Returns:
         Rows of the system, and the curve α was read from.
     """
-    curve = search_alpha(base[TUNING_SPLIT], memory[TUNING_SPLIT], grid.alphas, refine=grid.refine)
+    curve = search_alpha(
+        base[TUNING_SPLIT], memory[TUNING_SPLIT], config.alphas, refine=config.refine_alpha
+    )
     mixed = mix_scores(base, memory, curve.alpha)
     n_tuned = len(base[TUNING_SPLIT])
     tuned = ResultRow(system, base_name, TUNING_SPLIT, "alpha", curve.alpha, None, None, n_tuned)
@@ -98,7 +93,7 @@ def knn_lm_rows(
     knn: Mapping[str, NDArray[np.float64]],
     bootstraps: Bootstraps,
     taus: Sequence[float],
-    grid: AlphaGrid,
+    config: EvaluationConfig,
 ) -> tuple[list[ResultRow], KnnChoice]:
     """Rows of kNN-LM, with λ and τ tuned on `valid` alone.
 
@@ -108,14 +103,14 @@ def knn_lm_rows(
         knn: The neighbours' scores under each temperature, (G, N) by split.
         bootstraps: Resampling by split.
         taus: The G temperatures.
-        grid: Values of λ to try; those below 1 are.
+        config: Values of λ to try, as of α; those below 1 are.
 
     Returns:
         Rows of the system, and what was chosen.
     """
-    weights = [weight for weight in grid.alphas if weight < 1]  # neighbours lack most tokens
+    weights = [weight for weight in config.alphas if weight < 1]  # neighbours lack most tokens
     choice = search_weight_and_tau(
-        base[TUNING_SPLIT], knn[TUNING_SPLIT], taus, weights or [0.0], refine=grid.refine
+        base[TUNING_SPLIT], knn[TUNING_SPLIT], taus, weights or [0.0], refine=config.refine_alpha
     )
     temperature = list(taus).index(choice.tau)
     nearest = {split: scores_GN[temperature] for split, scores_GN in knn.items()}

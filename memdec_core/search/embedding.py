@@ -18,7 +18,7 @@ from memdec_core.models.key_model import KeyModel, LaunchedBatch
 from memdec_core.models.model_loading import context_length
 from memdec_core.windows.window_batches import (
     BATCHES_PER_GROUP,
-    TokenSource,
+    ReadTokens,
     WindowGroup,
     group_windows,
 )
@@ -50,7 +50,7 @@ class EmbeddedRows(NamedTuple):
 
 def embed_windows(
     model: KeyModel,
-    read_tokens: TokenSource,
+    read_tokens: ReadTokens,
     offsets_D1: Int64Array,
     windows_W4: Int64Array,
     memory_bytes: int,

@@ -1,11 +1,10 @@
 """The base and the memories that an engine answers from."""
 
-import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from memdec_core.errors import UserError
 from memdec_core.models.language_model import TransformerLM
+from memdec_core.models.mixture import check_weights
 
 
 class ServedModels(NamedTuple):
@@ -45,19 +44,3 @@ class ServedModels(NamedTuple):
                     f"{memory.vocab_size}: they must share a tokenizer"
                 )
         check_weights(self.weights, len(self.memories))
-
-
-def check_weights(weights: Sequence[float], n_memories: int) -> None:
-    """Refuse weights that do not fit the memories.
-
-    Raises:
-        UserError: There are too few or too many, one is negative, or they exceed 1 together.
-    """
-    if len(weights) != n_memories:
-        raise UserError(f"{len(weights)} weights for {n_memories} memories: give one to each")
-    # a sum of decimal fractions may exceed 1 by a rounding; written so that NaN is refused, too
-    if not (all(weight >= 0 for weight in weights) and math.fsum(weights) <= 1 + 1e-9):
-        raise UserError(
-            f"the memories' weights are {list(weights)}: none may be negative, and together they "
-            "may be at most 1"
-        )

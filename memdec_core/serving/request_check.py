@@ -3,8 +3,9 @@
 import math
 
 from memdec_core.errors import UserError
+from memdec_core.models.mixture import check_weights
 from memdec_core.serving.engine_limits import EngineLimits
-from memdec_core.serving.models import ServedModels, check_weights
+from memdec_core.serving.models import ServedModels
 from memdec_core.serving.request import DecodingRequest
 
 SEEDS = 2**64

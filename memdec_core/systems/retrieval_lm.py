@@ -17,10 +17,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from memdec_core.errors import UserError
 from memdec_core.models.language_model import LanguageModel, token_log_probs
-from memdec_core.scoring.perplexity import batches_by_length
 from memdec_core.systems.passage_retrieval import PassageIndex
 from memdec_core.systems.retrieval_config import RetrievalConfig
-from memdec_core.windows.window_batches import ranges
+from memdec_core.windows.window_batches import batches_by_length, ranges
 
 
 class Runs(NamedTuple):

@@ -5,9 +5,6 @@
 Shapes: Q positions, K neighbours, E entries of all positions together, N rows of the datastore.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,23 +12,7 @@ from memdec_core.compiled_kernel import kernel
 from memdec_core.errors import UserError
 from memdec_core.search.neighbours import Neighbours
 from memdec_core.targets.targets_config import TargetsConfig
-
-
-class SparseRows(NamedTuple):
-    """Sparse distributions over tokens, one per position.
-
-    Attributes:
-        offsets_Q1: First entry of each position, and the end; int64.
-        token_ids_E: Tokens, largest probability first, equal ones by token; int32.
-        probs_E: Probabilities as they are stored; float16.
-        tail_mass_Q: What truncation and rounding dropped, float32: the stored probabilities of a
-            position and its tail sum to 1.
-    """
-
-    offsets_Q1: NDArray[np.int64]
-    token_ids_E: NDArray[np.int32]
-    probs_E: NDArray[np.float16]
-    tail_mass_Q: NDArray[np.float32]
+from memdec_core.training.sparse_targets import SparseTargets
 
 
 def token_masses(
@@ -67,14 +48,18 @@ def token_masses(
     return offsets_Q1, tokens_QK[used_QK], masses_QK[used_QK]
 
 
-def sparse_rows(
-    neighbours: Neighbours, next_token_N: NDArray[np.integer], config: TargetsConfig
-) -> SparseRows:
+def knn_targets(
+    neighbours: Neighbours,
+    next_token_N: NDArray[np.integer],
+    label_Q: NDArray[np.integer],
+    config: TargetsConfig,
+) -> SparseTargets:
     """Turns neighbours into truncated targets.
 
     Args:
         neighbours: Nearest rows of Q positions, nearest first.
         next_token_N: The datastore's values.
+        label_Q: The tokens that do follow these positions.
         config: τ and the limits of truncation.
 
     Raises:
@@ -89,28 +74,8 @@ def sparse_rows(
     probs_E = halves_E[kept_E]
     kept_offsets_Q1 = np.concatenate([[0], np.cumsum(kept_Q)])
     tail_mass_Q = 1 - _sum_rows(kept_offsets_Q1, probs_E.astype(np.float64))
-    return SparseRows(kept_offsets_Q1, tokens_E[kept_E], probs_E, tail_mass_Q.astype(np.float32))
-
-
-def take_rows(rows: SparseRows, picked_S: NDArray[np.int64]) -> SparseRows:
-    """Copies some positions out of a block, in the order given."""
-    starts_S, stops_S = rows.offsets_Q1[picked_S], rows.offsets_Q1[picked_S + 1]
-    entries = [np.arange(a, b) for a, b in zip(starts_S, stops_S, strict=True)]
-    entries_E = np.concatenate([np.empty(0, np.int64), *entries])
-    offsets_S1 = np.concatenate([[0], np.cumsum(stops_S - starts_S)])
-    return SparseRows(
-        offsets_S1, rows.token_ids_E[entries_E], rows.probs_E[entries_E], rows.tail_mass_Q[picked_S]
-    )
-
-
-def join_rows(blocks: Sequence[SparseRows]) -> SparseRows:
-    """Puts blocks of positions one after the other."""
-    lengths_Q = np.concatenate([np.diff(block.offsets_Q1) for block in blocks])
-    return SparseRows(
-        np.concatenate([[0], np.cumsum(lengths_Q)]),
-        np.concatenate([block.token_ids_E for block in blocks]),
-        np.concatenate([block.probs_E for block in blocks]),
-        np.concatenate([block.tail_mass_Q for block in blocks]),
+    return SparseTargets(
+        kept_offsets_Q1, tokens_E[kept_E], probs_E, label_Q, tail_mass_Q.astype(np.float32)
     )
 
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from memdec_core.errors import UserError
 from memdec_core.search.neighbours import Neighbours
-from memdec_core.targets.knn_distribution import SparseRows, token_masses
+from memdec_core.targets.knn_distribution import token_masses
 from memdec_core.targets.targets_config import TargetsConfig
+from memdec_core.training.sparse_targets import SparseTargets
 
 
 class TargetQuality(NamedTuple):
@@ -35,7 +36,7 @@ class TargetQuality(NamedTuple):
 
 
 def measure_targets(
-    stored: SparseRows, exact: Neighbours, next_token_N: NDArray[np.integer], tau: float
+    stored: SparseTargets, exact: Neighbours, next_token_N: NDArray[np.integer], tau: float
 ) -> TargetQuality:
     """Compares stored targets with p_kNN of exact neighbours, in float64.
 
@@ -46,19 +47,19 @@ def measure_targets(
         tau: Temperature.
     """
     offsets_Q1, tokens_E, masses_E = token_masses(exact, next_token_N, tau)
-    kl_Q = np.zeros(len(stored.tail_mass_Q))
+    kl_Q = np.zeros(len(stored.tail_mass_R))
     variation_Q = np.zeros_like(kl_Q)
     for position in range(len(kl_Q)):
         here = slice(*offsets_Q1[position : position + 2])
-        kept = slice(*stored.offsets_Q1[position : position + 2])
-        stored_O = np.append(stored.probs_E[kept].astype(np.float64), stored.tail_mass_Q[position])
+        kept = slice(*stored.offsets_R1[position : position + 2])
+        stored_O = np.append(stored.probs_E[kept].astype(np.float64), stored.tail_mass_R[position])
         exact_O = _outcomes(tokens_E[here], masses_E[here], stored.token_ids_E[kept])
         kl_Q[position] = _kl(exact_O, stored_O)
         variation_Q[position] = np.abs(exact_O - stored_O).sum() / 2
     return TargetQuality(
         float(kl_Q.mean()),
         float(variation_Q.mean()),
-        float(stored.tail_mass_Q.mean(dtype=np.float64)),
+        float(stored.tail_mass_R.mean(dtype=np.float64)),
         len(kl_Q),
     )
 
@@ -88,9 +89,9 @@ def check_targets(quality: TargetQuality, config: TargetsConfig, shard: str) -> 
     """Refuses targets that are too far from exact p_kNN.
 
     Raises:
-        UserError: The total variation exceeds `max_total_variation`.
+        UserError: The total variation is NaN or exceeds `max_total_variation`.
     """
-    if quality.total_variation > config.max_total_variation:
+    if not quality.total_variation <= config.max_total_variation:  # NaN is refused, too
         raise UserError(
             f"config.targets.max_total_variation: the targets of {shard} differ from exact p_kNN "
             f"by {quality.total_variation:.4f} on average (allowed: {config.max_total_variation}); "

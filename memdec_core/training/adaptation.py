@@ -18,7 +18,7 @@ from memdec_core.errors import UserError
 ATTENTION_INPUTS = ("c_attn", "q_proj", "k_proj", "v_proj", "query_key_value")
 """Names of the matrices of queries, keys and values: GPT-2, Llama and its kin with OPT, NeoX."""
 
-FEED_FORWARDS = (
+FEED_FORWARD_MATRICES = (
     *("mlp.c_fc", "mlp.c_proj"),  # GPT-2's attention has a c_proj too
     *("gate_proj", "up_proj", "down_proj"),
     *("fc1", "fc2"),
@@ -42,14 +42,14 @@ def adapted_layers(model: PreTrainedModel) -> dict[str, nn.Linear | Conv1D]:
     }
     attention, feed_forward = (
         {name for name in layers if f".{name}".endswith(tuple(f".{known}" for known in names))}
-        for names in (ATTENTION_INPUTS, FEED_FORWARDS)
+        for names in (ATTENTION_INPUTS, FEED_FORWARD_MATRICES)
     )
     if not attention or not feed_forward:
         raise UserError(
             f"base_model: {type(model).__name__} has no layers that LoRA knows: looked for linear "
             f"layers named {' or '.join(ATTENTION_INPUTS)} and for ones named "
-            f"{' or '.join(FEED_FORWARDS)}; use method `dapt`, or a decoder of the GPT-2, Llama, "
-            "Qwen, Mistral, GPT-NeoX or OPT kind"
+            f"{' or '.join(FEED_FORWARD_MATRICES)}; use method `dapt`, or a decoder of the GPT-2, "
+            "Llama, Qwen, Mistral, GPT-NeoX or OPT kind"
         )
     return {name: layers[name] for name in layers if name in attention | feed_forward}
 

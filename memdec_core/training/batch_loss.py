@@ -8,9 +8,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from memdec_core.errors import UserError
+from memdec_core.models.forward_hooks import forward_until, probe_head
+from memdec_core.models.models_config import Precision
 from memdec_core.training.losses import LossSums, OutputHead, sparse_loss
 from memdec_core.training.training_batches import TrainingBatch
-from memdec_core.training.training_config import Precision
 
 
 class Objective(NamedTuple):
@@ -88,22 +89,24 @@ def mean_loss(
 def check_output_head(model: PreTrainedModel) -> None:
     """Makes sure that logits are the head applied to the body's last hidden states.
 
-    Some architectures scale or cap their logits, which the chunked loss would silently leave out.
+    Some architectures scale or cap their logits, or scale what the head is given, which the chunked
+    loss would silently leave out.
 
     Raises:
         UserError: They are not.
     """
     training = model.training
     model.train(mode=False)
-    input_ids_BT = torch.arange(4, device=model.device)[None]
+    tokens_BT = torch.arange(4, device=model.device)[None]
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     with torch.no_grad():
-        logits_BTV = model(input_ids=input_ids_BT, use_cache=False).logits
-        head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-        plain = head is not None and torch.allclose(
-            logits_BTV, head(_hidden_states(model, input_ids_BT)), rtol=1e-3, atol=1e-3
+        is_plain = (
+            head is not None
+            and probe_head(model, head, tokens_BT).is_last
+            and torch.equal(forward_until(model, head, tokens_BT), _hidden_states(model, tokens_BT))
         )
     model.train(training)
-    if not plain:
+    if not is_plain:
         raise UserError(
             f"student: the logits of a {model.config.model_type} are more than a linear head on "
             "its hidden states (scaled or capped), which this training does not support; choose "

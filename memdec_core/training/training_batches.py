@@ -3,46 +3,25 @@
 Legend: W windows, B windows of a batch, T tokens, N positions of a batch, E sparse entries.
 """
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from memdec_core.errors import UserError
 from memdec_core.training.losses import PositionTargets
+from memdec_core.training.sparse_targets import ReadTargets, join_targets
 from memdec_core.training.training_config import TrainingConfig
 from memdec_core.windows.epoch_order import epoch_order, n_steps_of, step_bounds
-from memdec_core.windows.windows import END, FIRST, ROW, START
-
-Int64Array = npt.NDArray[np.int64]
-TokenArray = npt.NDArray[np.integer]
-ReadTokens = Callable[[int, int], TokenArray]
-
-
-class TargetBlock(Protocol):
-    """Sparse targets of consecutive rows; see the attributes of `PositionTargets`."""
-
-    @property
-    def offsets_R1(self) -> Int64Array:
-        """Entries of row r are offsets[r] .. offsets[r + 1] - 1."""
-
-    @property
-    def token_ids_E(self) -> npt.NDArray[np.int32]:
-        """Token ids."""
-
-    @property
-    def probs_E(self) -> npt.NDArray[np.float32]:
-        """Probabilities."""
-
-    @property
-    def next_token_R(self) -> Int64Array:
-        """The token that follows each position."""
-
-
-ReadTargets = Callable[[int, int], TargetBlock]
+from memdec_core.windows.window_batches import (
+    ReadTokens,
+    n_scored,
+    pad_rows,
+    predicting_states,
+)
+from memdec_core.windows.windows import END, ROW, START, Int64Array
 
 # Enough to choose between checkpoints: the loss of 65,536 tokens varies by about a hundredth.
 VALIDATION_TOKENS = 65_536
@@ -101,23 +80,15 @@ def assemble_batch(data: WindowData, windows_B4: Int64Array) -> TrainingBatch:
     Raises:
         UserError: Targets were made for other tokens, or for another vocabulary.
     """
-    start_B, first_B, end_B = windows_B4[:, START], windows_B4[:, FIRST], windows_B4[:, END]
     texts = [data.read_tokens(int(w[START]), int(w[END])) for w in windows_B4]
-    length_B = end_B - start_B - 1  # the last token is only predicted
-    width = int(length_B.max())
-    input_ids_BT = np.zeros((len(texts), width), np.int64)
-    input_ids_BT[np.arange(width) < length_B[:, None]] = np.concatenate([t[:-1] for t in texts])
-
-    count_B = end_B - first_B
-    before_B = np.cumsum(count_B) - count_B
-    first_state_B = np.arange(len(texts)) * width + (first_B - 1 - start_B)
-    state_N = np.repeat(first_state_B - before_B, count_B) + np.arange(count_B.sum())
-    label_N = np.concatenate([t[-n:] for t, n in zip(texts, count_B, strict=True)]).astype(np.int64)
+    input_ids_BT = pad_rows([text[:-1] for text in texts])  # the last token is only predicted
+    labels = [text[-count:] for text, count in zip(texts, n_scored(windows_B4), strict=True)]
+    label_N = np.concatenate(labels).astype(np.int64)
     targets = _read_targets(data, windows_B4, label_N) if data.read_targets else None
     _check_ids(label_N, data.vocab_size, "tokens")
     return TrainingBatch(
         torch.from_numpy(input_ids_BT),
-        torch.from_numpy(state_N),
+        torch.from_numpy(predicting_states(windows_B4, input_ids_BT.shape[1])),
         torch.from_numpy(label_N),
         targets,
     )
@@ -126,24 +97,24 @@ def assemble_batch(data: WindowData, windows_B4: Int64Array) -> TrainingBatch:
 def _read_targets(data: WindowData, windows_B4: Int64Array, label_N: Int64Array) -> PositionTargets:
     """The targets of all scored positions of the windows, one block after the other."""
     assert data.read_targets is not None
-    row_B, count_B = windows_B4[:, ROW], windows_B4[:, END] - windows_B4[:, FIRST]
-    blocks = [
-        data.read_targets(int(row), int(row + count))
-        for row, count in zip(row_B, count_B, strict=True)
-    ]
-    next_token_N = np.concatenate([block.next_token_R for block in blocks])
-    if not np.array_equal(next_token_N, label_N):
+    row_B, count_B = windows_B4[:, ROW], n_scored(windows_B4)
+    targets = join_targets(
+        [
+            data.read_targets(int(row), int(row + count))
+            for row, count in zip(row_B, count_B, strict=True)
+        ]
+    )
+    if not np.array_equal(targets.next_token_R, label_N):
         raise UserError(
             f"targets of rows {row_B.min()} and following belong to other tokens than the ones "
             "trained on: build targets and memory from the same tokens artifact and scope"
         )
-    counts_N = np.concatenate([np.diff(block.offsets_R1) for block in blocks])
-    offsets_N1 = np.concatenate([[0], np.cumsum(counts_N)])
-    token_ids_E = np.concatenate([block.token_ids_E for block in blocks]).astype(np.int64)
+    token_ids_E = targets.token_ids_E.astype(np.int64)
     _check_ids(token_ids_E, data.vocab_size, "targets")
-    probs_E = np.concatenate([block.probs_E for block in blocks])
     return PositionTargets(
-        torch.from_numpy(offsets_N1), torch.from_numpy(token_ids_E), torch.from_numpy(probs_E)
+        torch.from_numpy(targets.offsets_R1),
+        torch.from_numpy(token_ids_E),
+        torch.from_numpy(targets.probs_E),
     )
 
 
@@ -167,7 +138,7 @@ class EpochBatches:
         """Trains for `steps` optimiser steps, or for all of `config.epochs` when None."""
         self._data = data
         self._config = config
-        self._size_W = data.windows_W4[:, END] - data.windows_W4[:, FIRST]
+        self._size_W = n_scored(data.windows_W4)
         self.steps_per_epoch = n_steps_of(
             int(self._size_W.sum()), len(self._size_W), config.batch_tokens
         )

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Precision = Literal["float32", "bfloat16"]
+from memdec_core.models.models_config import Precision
 
 
 class TrainingConfig(BaseModel):

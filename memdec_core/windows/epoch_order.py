@@ -8,9 +8,8 @@ a reader that caches one pool's row groups (`POOL_GROUPS`) reads each about once
 """
 
 import numpy as np
-import numpy.typing as npt
 
-Int64Array = npt.NDArray[np.int64]
+from memdec_core.windows.windows import Int64Array
 
 _BLOCK_GROUPS = 2
 _POOL_BLOCKS = 5

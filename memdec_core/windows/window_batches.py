@@ -1,19 +1,26 @@
-"""Windows as padded batches: grouped, sorted by length, and with the way back to stream order.
+"""Windows as padded batches: sorted by length, and with the way back to stream order.
 
-Legend: D documents, W windows of a shard, G windows of a group, B windows of a batch, T tokens of
-its longest window, N rows of a group, P rows of a batch.
+Legend: W windows, G windows of a group, B windows or rows of a batch, T tokens of its longest,
+N scored positions of all windows or of a group, P of a batch.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from memdec_core.windows.windows import END, FIRST, ROW, START, Int64Array
 
-TokenSource = Callable[[int, int], npt.NDArray[np.integer]]
-"""Tokens start .. stop - 1 of a split's stream."""
+TokenArray = npt.NDArray[np.integer]
+
+ReadTokens = Callable[[int, int], TokenArray]
+"""Tokens start .. stop - 1 of a stream."""
+
+OnProgress = Callable[[float], None]
+"""Takes the finished fraction, 0 to 1."""
 
 BATCHES_PER_GROUP = 8
 """Batches whose windows are sorted together; longer groups pad less but hold more rows."""
@@ -46,7 +53,7 @@ class WindowGroup(NamedTuple):
 
     windows_G4: Int64Array
     first_token: int
-    tokens: npt.NDArray[np.integer]
+    tokens: TokenArray
     positions_N: Int64Array
 
     @property
@@ -61,29 +68,19 @@ class WindowGroup(NamedTuple):
             batch_tokens: Most tokens of a batch, padding included; at least one window is taken.
         """
         reads_G = self.windows_G4[:, END] - self.windows_G4[:, START] - 1
-        longest_first_G = np.argsort(-reads_G, kind="stable")
-        start = 0
-        while start < len(longest_first_G):
-            size = max(1, batch_tokens // int(reads_G[longest_first_G[start]]))
-            yield self._batch(self.windows_G4[longest_first_G[start : start + size]])
-            start += size
+        for chosen_B in batches_by_length(reads_G, batch_tokens):
+            yield self._batch(self.windows_G4[chosen_B])
 
     def _batch(self, windows_B4: Int64Array) -> WindowBatch:
-        reads_B = windows_B4[:, END] - windows_B4[:, START] - 1
-        width = int(reads_B.max())
-        index_BT = (windows_B4[:, START] - self.first_token)[:, None] + np.arange(width)
-        is_read_BT = np.arange(width) < reads_B[:, None]
-        tokens_BT = np.zeros(is_read_BT.shape, np.int64)
-        tokens_BT[is_read_BT] = self.tokens[index_BT[is_read_BT]]
+        bounds_B2 = windows_B4[:, [START, END]] - self.first_token
+        tokens_BT = pad_rows([self.tokens[start : end - 1] for start, end in bounds_B2.tolist()])
         rows_B = windows_B4[:, ROW] - self.windows_G4[0, ROW]
-        scored_B = windows_B4[:, END] - windows_B4[:, FIRST]
-        before_first_B = windows_B4[:, FIRST] - 1 - windows_B4[:, START]
-        picked_P = ranges(np.arange(len(windows_B4)) * width + before_first_B, scored_B)
-        return WindowBatch(tokens_BT, picked_P, ranges(rows_B, scored_B))
+        picked_P = predicting_states(windows_B4, tokens_BT.shape[1])
+        return WindowBatch(tokens_BT, picked_P, ranges(rows_B, n_scored(windows_B4)))
 
 
 def group_windows(
-    windows_W4: Int64Array, read_tokens: TokenSource, group_tokens: int
+    windows_W4: Int64Array, read_tokens: ReadTokens, group_tokens: int
 ) -> Iterator[WindowGroup]:
     """Cut windows into groups of consecutive ones and read each group's tokens once.
 
@@ -100,8 +97,103 @@ def group_windows(
             windows_G4,
             first_token,
             read_tokens(first_token, int(windows_G4[-1, END])),
-            ranges(windows_G4[:, FIRST], windows_G4[:, END] - windows_G4[:, FIRST]),
+            ranges(windows_G4[:, FIRST], n_scored(windows_G4)),
         )
+
+
+def fill_scores(
+    scores_N: npt.NDArray[np.generic],
+    windows_W4: Int64Array,
+    read_tokens: ReadTokens,
+    score: Callable[[Tensor, Tensor], Tensor],
+    *,
+    batch_tokens: int,
+    on_progress: OnProgress = lambda _fraction: None,
+) -> None:
+    """Score windows in batches of like length, and put the scores in the order of the windows.
+
+    Args:
+        scores_N: Takes what `score` gives for each scored position; any further dimensions.
+        windows_W4: Any windows of one token stream, e.g. all of a split or a sample.
+        read_tokens: The stream.
+        score: Of a batch as `pad_windows` returns it, its scored positions in row-major order.
+        batch_tokens: Most tokens of one batch, padding included; a longer window is a batch by
+            itself. Changes nothing but speed, memory and the rounding of float32 sums.
+        on_progress: Takes the finished fraction of the scored positions, 0 to 1.
+    """
+    counts_W = n_scored(windows_W4)
+    firsts_W = np.cumsum(counts_W) - counts_W
+    done = 0
+    for chosen_B in batches_by_length(windows_W4[:, END] - windows_W4[:, START], batch_tokens):
+        scores_P = score(*pad_windows(windows_W4[chosen_B], read_tokens)).cpu().numpy()
+        scores_N[ranges(firsts_W[chosen_B], counts_W[chosen_B])] = scores_P
+        done += len(scores_P)
+        on_progress(done / len(scores_N))
+
+
+def windows_of_pairs(
+    pairs: Sequence[tuple[TokenArray, TokenArray]],
+) -> tuple[ReadTokens, Int64Array]:
+    """Texts that are no stream as windows of one: of each pair the second part is scored.
+
+    Returns:
+        What reads the stream, and the windows (W, 4), as `make_windows` returns them.
+    """
+    stream = np.concatenate([ids for pair in pairs for ids in pair])
+    given_W, scored_W = np.array([[len(ids) for ids in pair] for pair in pairs], np.int64).T
+    ends_W = np.cumsum(given_W + scored_W)
+    firsts_W, rows_W = ends_W - scored_W, np.cumsum(scored_W) - scored_W
+    windows_W4 = np.stack([firsts_W - given_W, firsts_W, ends_W, rows_W], axis=1)
+    return lambda start, stop: stream[start:stop], windows_W4
+
+
+def n_scored(windows_W4: Int64Array) -> Int64Array:
+    """How many positions each window scores, int64 (W,)."""
+    counts_W: Int64Array = windows_W4[:, END] - windows_W4[:, FIRST]
+    return counts_W
+
+
+def pad_windows(windows_B4: Int64Array, read_tokens: ReadTokens) -> tuple[Tensor, Tensor]:
+    """Read windows into one right-padded batch.
+
+    Returns:
+        Token ids int64 (B, T), padded with 0, and where a token is scored, bool (B, T).
+    """
+    tokens_BT = pad_rows([read_tokens(w[START], w[END]) for w in windows_B4.tolist()])
+    columns_BT = windows_B4[:, START, None] + np.arange(tokens_BT.shape[1])
+    scored_BT = (columns_BT >= windows_B4[:, FIRST, None]) & (columns_BT < windows_B4[:, END, None])
+    return torch.from_numpy(tokens_BT), torch.from_numpy(scored_BT)
+
+
+def pad_rows(rows: Sequence[TokenArray]) -> Int64Array:
+    """Rows of token ids as one array (B, T), int64, padded on the right with 0."""
+    lengths_B1 = np.array([[len(row)] for row in rows])
+    is_read_BT = np.arange(int(lengths_B1.max())) < lengths_B1
+    tokens_BT = np.zeros(is_read_BT.shape, np.int64)
+    tokens_BT[is_read_BT] = np.concatenate(rows)
+    return tokens_BT
+
+
+def predicting_states(windows_B4: Int64Array, width: int) -> Int64Array:
+    """Where the states that predict scored tokens are in a batch's B * width, int64 (P,)."""
+    before_first_B = windows_B4[:, FIRST] - 1 - windows_B4[:, START]
+    return ranges(np.arange(len(windows_B4)) * width + before_first_B, n_scored(windows_B4))
+
+
+def batches_by_length(lengths_W: Int64Array, batch_tokens: int) -> Iterator[npt.NDArray[np.intp]]:
+    """Group sequences of like length, so that padding costs next to nothing.
+
+    Yields:
+        Indices (B,) with B · max(length) ≤ batch_tokens, or a single index; longest first, so
+        that a batch too large for the machine fails at once.
+    """
+    order_W = np.argsort(-lengths_W, kind="stable")
+    begin = 0
+    while begin < len(order_W):
+        longest = int(lengths_W[order_W[begin]])
+        end = begin + max(1, batch_tokens // longest)
+        yield order_W[begin:end]
+        begin = end
 
 
 def consecutive_runs(sizes_W: Int64Array, limit: int) -> Iterator[tuple[int, int]]:

@@ -9,7 +9,6 @@ from memdec_core.scoring.bootstrap import Bootstrap
 from memdec_core.scoring.result_row import ResultRow
 from memdec_core.scoring.scoring_config import EvaluationConfig
 from memdec_core.scoring.system_comparison import (
-    AlphaGrid,
     Bootstraps,
     base_rows,
     knn_lm_rows,
@@ -73,7 +72,6 @@ def compared_base(
     """
     rows: list[ResultRow] = []
     curves: dict[str, AlphaCurve] = {}
-    grid = AlphaGrid(config.alphas, config.refine_alpha)
     base = only_setting(scores_everywhere(run, SystemName("base", number)))
     for name in systems_on(run.job.inputs, number):
         scores, scored = scores_everywhere(run, name), KINDS[name.kind].scored
@@ -81,12 +79,12 @@ def compared_base(
             rows += base_rows(base_name, base, bootstraps)
         elif scored == "under settings":
             taus = KnnKnobs.model_validate(run.job.config["knn_lm"]).taus
-            rows += knn_lm_rows(base_name, base, scores, bootstraps, taus, grid)[0]
+            rows += knn_lm_rows(base_name, base, scores, bootstraps, taus, config)[0]
         elif scored == "in place":
             rows += system_rows(name.system, base_name, only_setting(scores), base, bootstraps)
         else:
             part = only_setting(scores)
-            mixed, curve = mixture_rows(name.system, base_name, base, part, bootstraps, grid)
+            mixed, curve = mixture_rows(name.system, base_name, base, part, bootstraps, config)
             rows, curves[name.system] = rows + mixed, curve
     if SystemName("router", number).role in run.job.inputs:
         rows += routed_rows(run, number, base_name, curves["memory"].alpha, bootstraps)

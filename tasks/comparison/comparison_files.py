@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from memdec_core.plots.build_plots import alpha_curve_png, systems_png
 from memdec_core.plots.comparison_plots import Point, ablation_png, reliability_png
-from memdec_core.plots.pictures import alpha_curve_png, systems_png
 from memdec_core.scoring.alpha_search import AlphaCurve
 from memdec_core.scoring.reliability import Reliability
 from memdec_core.scoring.system_name import label_of

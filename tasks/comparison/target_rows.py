@@ -4,6 +4,7 @@ from itertools import pairwise
 
 from memdec_core.scoring.reliability import Reliability, measure_reliability, reliability_rows
 from memdec_core.scoring.result_row import TUNING_SPLIT, ResultRow
+from memdec_core.training.sparse_targets import SparseTargets
 from storage.formats.row_tables import read_results
 from storage.formats.target_parquet import TargetReader
 from tasks.jobs.stage_work import ShardRun
@@ -25,7 +26,7 @@ def reliability_of(run: ShardRun) -> Reliability | None:
         return None
     reader = TargetReader(run.store.readers(run.job.inputs["targets"]), TUNING_SPLIT)
     starts = reader.group_starts.tolist()
-    return measure_reliability(reader.read(start, stop) for start, stop in pairwise(starts))
+    return measure_reliability(SparseTargets(*reader.read(*rows)) for rows in pairwise(starts))
 
 
 def target_rows(run: ShardRun, reliability: Reliability | None) -> list[ResultRow]:

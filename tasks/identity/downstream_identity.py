@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from memdec_core.downstream.downstream_config import DownstreamConfig, TaskName
+from memdec_core.downstream.downstream_config import DatasetName, DownstreamConfig
 from memdec_core.errors import UserError
 from storage.documents.document_sources import FileSource
 from storage.documents.source_digests import source_digest
@@ -26,7 +26,7 @@ def downstream_identity(config: DownstreamConfig) -> dict[str, JsonValue]:
     return content | {"verbalizers": None if path is None else _digest(path)}
 
 
-def task_path(config: DownstreamConfig, task: TaskName) -> Path:
+def task_path(config: DownstreamConfig, task: DatasetName) -> Path:
     """The file of a task's records.
 
     Raises:

@@ -14,8 +14,8 @@ from memdec_core.downstream.choice_strings import (
     encode_prompts,
     prompt_room,
 )
-from memdec_core.downstream.downstream_config import DownstreamConfig, TaskName
-from memdec_core.downstream.downstream_prompts import TASK_PROMPTS, Strings, prompt_text
+from memdec_core.downstream.downstream_config import DatasetName, DownstreamConfig
+from memdec_core.downstream.downstream_prompts import DATASET_PROMPTS, Strings, prompt_text
 from memdec_core.downstream.downstream_records import sample_records, tuning_half
 from memdec_core.errors import UserError
 from storage.downstream.labelled_records import TaskRecord, read_task_records
@@ -49,7 +49,7 @@ class TaskInputs(NamedTuple):
 def list_tasks(job: StageJob, _store: Store) -> list[str]:
     """Name the shards: the tasks of the configuration, in the order of the paper's table."""
     config = DownstreamConfig.model_validate(job.config["downstream"])
-    return [task for task in TASK_PROMPTS if task in config.tasks]
+    return [task for task in DATASET_PROMPTS if task in config.tasks]
 
 
 def read_inputs(
@@ -68,7 +68,7 @@ def read_inputs(
             the run was planned.
     """
     config = DownstreamConfig.model_validate(run.job.config["downstream"])
-    task = cast(TaskName, run.shard)
+    task = cast(DatasetName, run.shard)
     with source_errors():
         records = read_task_records(task, task_path(config, task))
     chosen = sample_records([each.record_id for each in records], config.max_records, config.seed)
@@ -82,7 +82,7 @@ def read_inputs(
     strings = encode_choices(tokenizer, _verbalizers(config, task))
     texts = [prompt_text(task, record.fields) for record in records]
     room = prompt_room(strings, config.context_tokens, model_context)
-    prompts, n_cut = encode_prompts(tokenizer, [*texts, TASK_PROMPTS[task].domain_premise], room)
+    prompts, n_cut = encode_prompts(tokenizer, [*texts, DATASET_PROMPTS[task].domain_premise], room)
     if run.job.identity["downstream"] != downstream_identity(config):
         raise UserError(
             "config.comparison.downstream: files changed since the run was planned; run again, "
@@ -121,9 +121,9 @@ def input_figures(inputs: TaskInputs) -> dict[str, JsonValue]:
     }
 
 
-def _verbalizers(config: DownstreamConfig, task: TaskName) -> Strings:
+def _verbalizers(config: DownstreamConfig, task: DatasetName) -> Strings:
     path = verbalizers_path(config)
     if path is None:
-        return TASK_PROMPTS[task].verbalizers
+        return DATASET_PROMPTS[task].verbalizers
     with source_errors():
-        return read_verbalizers(path).get(task, TASK_PROMPTS[task].verbalizers)
+        return read_verbalizers(path).get(task, DATASET_PROMPTS[task].verbalizers)

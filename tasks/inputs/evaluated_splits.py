@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from memdec_core.errors import UserError
 from memdec_core.scoring.bootstrap import Bootstrap, cluster_starts
-from memdec_core.scoring.perplexity import ReadTokens
 from memdec_core.scoring.result_row import TUNING_SPLIT
 from memdec_core.scoring.scoring_config import EvaluationConfig
+from memdec_core.windows.window_batches import ReadTokens
 from memdec_core.windows.windows import END, FIRST, WindowConfig, make_windows
 from storage.formats.token_shards import TokenReader
 from storage.store.artifact_store import Store

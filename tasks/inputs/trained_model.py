@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import JsonValue
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from memdec_core.plots.pictures import loss_curves_png
+from memdec_core.plots.build_plots import loss_curves_png
 from memdec_core.training.trainer import TrainResult
 from storage.formats.row_tables import write_curves
 

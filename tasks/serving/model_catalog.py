@@ -133,7 +133,7 @@ class ModelCatalog:
                 f"the model asked for; name it there, or ask for `{BASE}`",
                 "memories",
             )
-        if (total := sum(memories.values())) > 1 + 1e-9:
+        if not (total := sum(memories.values())) <= 1 + 1e-9:
             raise invalid(
                 f"the weights of `memories` are {total:g} together; the base has what they leave "
                 "of 1",

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from memdec_core.errors import UserError
-from memdec_core.plots.pictures import recall_png
+from memdec_core.plots.build_plots import recall_png
 from memdec_core.search.excluded_rows import excluded_self
 from memdec_core.search.index_config import IndexConfig
 from memdec_core.search.neighbour_index import (

@@ -16,9 +16,10 @@ from memdec_core.search.neighbour_index import sample_rows
 from memdec_core.search.neighbour_search import Datastore, queries_at_once, search_neighbours
 from memdec_core.search.neighbours import Neighbours, count_found
 from memdec_core.search.tile_search import Queries, exact_neighbours
-from memdec_core.targets.knn_distribution import SparseRows, join_rows, sparse_rows, take_rows
+from memdec_core.targets.knn_distribution import knn_targets
 from memdec_core.targets.target_quality import TargetQuality, check_targets, measure_targets
 from memdec_core.targets.targets_config import TargetsConfig, check_k
+from memdec_core.training.sparse_targets import SparseTargets, join_targets
 from storage.formats.embedding_zarr import EmbeddingReader
 from storage.formats.target_parquet import ROWS_FILE, TargetBlock, write_targets
 from storage.store.artifact_store import Store
@@ -109,7 +110,7 @@ class _ShardWork:
         self._search_bytes = run.settings.memory_gb * 1e9 * SEARCH_SHARE
         self.entries = 0
         self.short_rows = 0
-        self._sample: list[tuple[SparseRows, Queries]] = []
+        self._sample: list[tuple[SparseTargets, Queries]] = []
 
     def blocks(self) -> Iterator[TargetBlock]:
         """Searches for many positions at a time, and aggregates `ROW_BLOCK` of them at a time."""
@@ -119,16 +120,14 @@ class _ShardWork:
             for start in range(first, first + len(queries.keys_QD), ROW_BLOCK):
                 part = slice(start - first, start - first + ROW_BLOCK)
                 near = Neighbours(found.ids_QK[part], found.distances_QK[part])
-                rows = sparse_rows(near, self._values_N, self.config)
                 stop = start + len(near.ids_QK)
+                labels = self._reader.next_tokens(self._start + start, self._start + stop)
+                rows = knn_targets(near, self._values_N, labels, self.config)
                 self.entries += len(rows.probs_E)
                 self.short_rows += int((count_found(near) < self.config.k).sum())
                 picked = sampled_S[(sampled_S >= start) & (sampled_S < stop)] - start
-                self._sample.append((take_rows(rows, picked), queries.part(part).part(picked)))
-                next_tokens = self._reader.next_tokens(self._start + start, self._start + stop)
-                yield TargetBlock(
-                    rows.offsets_Q1, rows.token_ids_E, rows.probs_E, next_tokens, rows.tail_mass_Q
-                )
+                self._sample.append((rows.take(picked), queries.part(part).part(picked)))
+                yield TargetBlock(*rows)
 
     def _searched(self) -> Iterator[tuple[int, Queries, Neighbours]]:
         """Finds the neighbours of the shard's positions: first position, queries, neighbours."""
@@ -147,7 +146,7 @@ class _ShardWork:
         stored, sampled = zip(*self._sample, strict=True)
         queries = Queries(*(np.concatenate(arrays) for arrays in zip(*sampled, strict=True)))
         exact = exact_neighbours(self._datastore.key_blocks(), queries, self.config.k)
-        return measure_targets(join_rows(stored), exact, self._values_N, self.config.tau)
+        return measure_targets(join_targets(stored), exact, self._values_N, self.config.tau)
 
     def _excluded(self) -> NDArray[np.int64]:
         """Excluded rows of each position of the shard, shape (S, 2)."""

@@ -2,19 +2,19 @@
 
 from pydantic import JsonValue
 
-from memdec_core.plots.pictures import alpha_curve_png
+from memdec_core.plots.build_plots import alpha_curve_png
 from memdec_core.scoring.alpha_search import AlphaCurve
 from memdec_core.scoring.fidelity import measure_fidelity, sample_windows
 from memdec_core.scoring.result_row import TUNING_SPLIT, ResultRow
 from memdec_core.scoring.scoring_config import EvaluationConfig
 from memdec_core.scoring.system_comparison import (
-    AlphaGrid,
     base_rows,
     fidelity_rows,
     mixture_rows,
     perplexity_row,
 )
 from memdec_core.scoring.system_name import SystemName
+from memdec_core.training.sparse_targets import SparseTargets
 from storage.formats.row_tables import write_alpha_curve, write_results
 from storage.formats.target_parquet import TargetReader
 from tasks.inputs.evaluated_splits import EvaluatedSplit, bootstrap_of, open_splits
@@ -47,11 +47,10 @@ def evaluate_shard(run: ShardRun) -> dict[str, JsonValue]:
         for name, bootstrap in bootstraps.items()
     ]
     rows += _fidelity(run, splits[TUNING_SPLIT], config)
-    grid = AlphaGrid(config.alphas, config.refine_alpha)
     curves: dict[str, AlphaCurve] = {}
     for number, name in scored_bases(run).items():
         base = only_scores(run, SystemName("base", number).role)
-        mixed, curves[name] = mixture_rows("memory", name, base, memory, bootstraps, grid)
+        mixed, curves[name] = mixture_rows("memory", name, base, memory, bootstraps, config)
         rows += [*base_rows(name, base, bootstraps), *mixed]
     return _write(run, rows, curves)
 
@@ -64,7 +63,12 @@ def _fidelity(run: ShardRun, split: EvaluatedSplit, config: EvaluationConfig) ->
     targets = TargetReader(run.store.readers(run.job.inputs["targets"]), TUNING_SPLIT)
     assert targets.n_rows == split.windows_W4[-1] @ [0, -1, 1, 1], "one target per position"
     memory = open_model(run, "memory", config)
-    measures = measure_fidelity(memory, sample_W4, split.read_tokens, targets.read)
+    measures = measure_fidelity(
+        memory,
+        sample_W4,
+        split.read_tokens,
+        lambda start, stop: SparseTargets(*targets.read(start, stop)),
+    )
     return fidelity_rows(measures, bootstrap_of(sample_W4, split, config))
 
 

@@ -4,6 +4,7 @@ from pydantic import JsonValue
 
 from memdec_core.errors import UserError
 from memdec_core.training.batch_loss import Objective
+from memdec_core.training.sparse_targets import SparseTargets
 from memdec_core.training.trainer import train
 from memdec_core.training.training_batches import EpochBatches, WindowData
 from memdec_core.training.training_config import MemoryTrainingConfig
@@ -60,7 +61,7 @@ def _read_split(run: ShardRun, split: str, windows: WindowConfig, vocab_size: in
     return WindowData(
         make_windows(tokens.offsets_D1, windows),
         tokens.read,
-        targets.read,
+        lambda start, stop: SparseTargets(*targets.read(start, stop)),
         targets.group_starts,
         vocab_size,
     )

@@ -14,11 +14,11 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from memdec_core.training.batch_loss import Objective, batch_loss
 from memdec_core.training.optimisation import make_optimizer
-from memdec_core.training.training_batches import TargetBlock, WindowData, assemble_batch
+from memdec_core.training.sparse_targets import SparseTargets
+from memdec_core.training.training_batches import WindowData, assemble_batch
 from memdec_core.training.training_config import Precision, TrainingConfig
 from memdec_core.windows.windows import WindowConfig, make_windows
 from tests.benchmarks.interleaved import BenchRow, Work, compare
-from tests.support.training_data import Rows
 
 BETA = 0.5
 LENGTH = 256
@@ -89,7 +89,7 @@ def dense_step(vocabulary: int, count: int, precision: Precision) -> Work:
     return work
 
 
-def collate_dense(targets: TargetBlock, vocabulary: int) -> Tensor:
+def collate_dense(targets: SparseTargets, vocabulary: int) -> Tensor:
     """(N, V) float32 targets, filled position by position."""
     offsets = targets.offsets_R1.tolist()
     dense_NV = torch.zeros(len(offsets) - 1, vocabulary)
@@ -128,10 +128,11 @@ def _random_data(vocabulary: int, count: int) -> WindowData:
     ids = (start + (2 * stride + 1) * np.arange(ENTRIES)) % vocabulary
     probs = rng.dirichlet(np.full(ENTRIES, 0.1), rows).astype(np.float32)
 
-    def read_targets(first: int, stop: int) -> Rows:
+    def read_targets(first: int, stop: int) -> SparseTargets:
         offsets = np.arange(stop - first + 1) * ENTRIES
         ids_E, probs_E = ids[first:stop].ravel().astype(np.int32), probs[first:stop].ravel()
-        return Rows(offsets, ids_E, probs_E, next_token[first:stop])
+        tail = np.zeros(stop - first, np.float32)
+        return SparseTargets(offsets, ids_E, probs_E, next_token[first:stop], tail)
 
     return WindowData(
         make_windows(np.arange(count + 1) * LENGTH, WindowConfig(length=LENGTH, stride=1)),

@@ -21,7 +21,7 @@ from memdec_core.search.index_config import IndexConfig
 from memdec_core.search.neighbour_index import new_index, raise_nprobe, recall, train_index
 from memdec_core.search.neighbour_search import Datastore, search_neighbours
 from memdec_core.search.tile_search import Queries, exact_neighbours
-from memdec_core.targets.knn_distribution import sparse_rows
+from memdec_core.targets.knn_distribution import knn_targets
 from memdec_core.targets.targets_config import TargetsConfig
 from tests.benchmarks.interleaved import BenchRow, Work, compare
 from tests.oracles.knn_oracle import array_blocks, clustered_keys
@@ -67,7 +67,7 @@ def ours(kind: str, n_rows: int, width: int) -> Work:
 
     def work() -> int:
         found = search_neighbours(store, queries, K)
-        return len(sparse_rows(found, tokens, config).tail_mass_Q)
+        return len(knn_targets(found, tokens, tokens[:QUERIES], config).tail_mass_R)
 
     return work
 

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from memdec_core.downstream.downstream import TaskScores
+from memdec_core.downstream.downstream import DatasetScores
 
 
 def random_task(
     seed: int, n_records: int = 40, strings: Sequence[tuple[int, int]] = ((0, 1), (0, 2), (1, 1))
-) -> TaskScores:
+) -> DatasetScores:
     """Random scores of strings that are given as (label, tokens)."""
     rng = np.random.default_rng(seed)
     common = np.random.default_rng(n_records)
     label_S, lengths_S = (np.array(values) for values in zip(*strings, strict=True))
     n_tokens = int(lengths_S.sum())
-    return TaskScores(
+    return DatasetScores(
         label_R=common.integers(0, label_S.max() + 1, n_records),
         tuning_R=common.random(n_records) < 0.5,
         label_S=label_S,
@@ -26,7 +26,7 @@ def random_task(
     )
 
 
-def slow_label_scores(scores: TaskScores, method: str) -> list[list[float]]:
+def slow_label_scores(scores: DatasetScores, method: str) -> list[list[float]]:
     """Scores by record and label, from probabilities of whole strings."""
     table = []
     for row in scores.log_probs_RE:
@@ -42,7 +42,7 @@ def slow_label_scores(scores: TaskScores, method: str) -> list[list[float]]:
     return table
 
 
-def slow_mixture(base: TaskScores, part: TaskScores, weight: float) -> TaskScores:
+def slow_mixture(base: DatasetScores, part: DatasetScores, weight: float) -> DatasetScores:
     """A mixture of probabilities, token by token."""
     mixed = [
         np.log(weight * np.exp(theirs) + (1 - weight) * np.exp(own))
@@ -54,7 +54,7 @@ def slow_mixture(base: TaskScores, part: TaskScores, weight: float) -> TaskScore
     return base._replace(log_probs_RE=mixed[0], domain_E=mixed[1])
 
 
-def slow_predictions(scores: TaskScores, method: str) -> list[int]:
+def slow_predictions(scores: DatasetScores, method: str) -> list[int]:
     return [row.index(max(row)) for row in slow_label_scores(scores, method)]
 
 

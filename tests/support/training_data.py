@@ -5,17 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from memdec_core.training.sparse_targets import SparseTargets
 from memdec_core.training.training_batches import WindowData
 from memdec_core.windows.windows import WindowConfig, make_windows, n_rows
-
-
-class Rows(NamedTuple):
-    """Targets of consecutive rows, as storage yields them."""
-
-    offsets_R1: npt.NDArray[np.int64]
-    token_ids_E: npt.NDArray[np.int32]
-    probs_E: npt.NDArray[np.float32]
-    next_token_R: npt.NDArray[np.int64]
 
 
 class Split(NamedTuple):
@@ -52,10 +44,11 @@ def make_split(
     ids = [rng.choice(vocabulary, count, replace=False).astype(np.int32) for count in counts]
     probs = [rng.dirichlet(np.ones(count)).astype(np.float32) for count in counts]
 
-    def read_targets(start: int, stop: int) -> Rows:
+    def read_targets(start: int, stop: int) -> SparseTargets:
         offsets_R1 = np.concatenate([[0], np.cumsum(counts[start:stop])]).astype(np.int64)
         ids_E, probs_E = np.concatenate(ids[start:stop]), np.concatenate(probs[start:stop])
-        return Rows(offsets_R1, ids_E, probs_E, next_token[start:stop])
+        tail_R = np.zeros(stop - start, np.float32)
+        return SparseTargets(offsets_R1, ids_E, probs_E, next_token[start:stop], tail_R)
 
     data = WindowData(
         make_windows(offsets, window),

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from memdec_core.downstream.downstream import METHODS, Method
-from memdec_core.downstream.downstream_prompts import TASK_PROMPTS
+from memdec_core.downstream.downstream_prompts import DATASET_PROMPTS
 from memdec_core.downstream.downstream_table import AVERAGE
 from tasks.pages.compared.comparison_tables import KNOBS, Row, Table, system_lines, systems_of
 from tasks.pages.markdown_page import markdown_table
 from tasks.pages.report_tables import Rows, bases_of, by_key, readable
 
 HEADINGS: dict[Method, str] = {"dcpmi": "DCPMI", "lm": "likelihood"}
-NAMES: dict[str, str] = {task: task.upper() for task in TASK_PROMPTS} | {
+NAMES: dict[str, str] = {task: task.upper() for task in DATASET_PROMPTS} | {
     "yahoo": "Yahoo",
     AVERAGE: "avg",
 }

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
+from memdec_core.plots.build_plots import systems_png
 from memdec_core.plots.comparison_plots import forgetting_png
-from memdec_core.plots.pictures import systems_png
 from memdec_core.scoring.system_name import SystemName, label_of
 from storage.formats.row_tables import read_latency, write_joint_results
 from storage.objects.artifact_ref import ArtifactRef

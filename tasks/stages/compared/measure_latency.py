@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from memdec_core.decoding.decoding_config import LatencyConfig
 from memdec_core.decoding.flops import joint_flops_ratio
-from memdec_core.decoding.latency import BASE, Timing, measure
+from memdec_core.decoding.latency import BASE, Timing, time_decoders
 from memdec_core.errors import UserError
 from memdec_core.models.language_model import TransformerLM
 from memdec_core.plots.latency_plot import RatioPoint, latency_png
@@ -52,7 +52,7 @@ def measure_shard(run: ShardRun) -> dict[str, JsonValue]:
     for number, context in enumerate(contexts):
         run.report(number / len(contexts), f"prompts of {context:,} tokens")
         flops = {"base": 1.0, "memory": joint_flops_ratio(base.model, memory.model, context)}
-        timings = measure(
+        timings = time_decoders(
             {_key(system): system.new_decoder for system in systems},
             _prompts(text, context, config),
             config,

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from memdec_core.decoding.decoding_config import LatencyConfig
-from memdec_core.decoding.latency import measure
+from memdec_core.decoding.latency import time_decoders
 from memdec_core.errors import UserError
 
 CONFIG = LatencyConfig(new_tokens=5, repeats=4)
@@ -53,7 +53,7 @@ def test_times_and_ratios_are_medians_over_the_rounds_after_the_first() -> None:
         "base": machine.system("base", 7.0, base),
         "other": machine.system("other", 3.0, other),
     }
-    timings = measure(systems, [[1, 2]], CONFIG, lambda: machine.now)
+    timings = time_decoders(systems, [[1, 2]], CONFIG, lambda: machine.now)
     ratios = [b / a for a, b in zip(base, other, strict=True)][1:]
     assert timings["base"] == pytest.approx((7.0, 4.0, 1.0, 1.0, 1.0))
     low, high = np.quantile(ratios, [0.25, 0.75])
@@ -67,7 +67,7 @@ def test_a_machine_that_slows_in_some_rounds_changes_no_ratio() -> None:
         "base": machine.system("base", 5.0, [2.0] * 5),
         "other": machine.system("other", 5.0, [3.0] * 5),
     }
-    timing = measure(systems, [[1, 2]], CONFIG, lambda: machine.now)["other"]
+    timing = time_decoders(systems, [[1, 2]], CONFIG, lambda: machine.now)["other"]
     assert timing[2:] == pytest.approx((1.5, 1.5, 1.5))
 
 
@@ -75,7 +75,7 @@ def test_systems_take_turns_in_rotating_order_with_the_prompt_of_the_round() -> 
     machine = Machine()
     names = ["base", "memory", "rag"]
     systems = {name: machine.system(name, 5.0, [1.0] * 5) for name in names}
-    measure(systems, [[1, 2], [3, 4], [5, 6]], CONFIG, lambda: machine.now)
+    time_decoders(systems, [[1, 2], [3, 4], [5, 6]], CONFIG, lambda: machine.now)
     expected = [
         (names[(turn + number) % 3], ((1, 2), (3, 4), (5, 6))[number % 3])
         for number in range(5)
@@ -88,4 +88,4 @@ def test_a_prompt_too_long_for_a_system_is_the_users_to_mend() -> None:
     machine = Machine()
     systems = {"base": machine.system("base", 5.0, [1.0] * 5)}
     with pytest.raises(UserError, match="exceed the context of 50"):
-        measure(systems, [[1] * 46], CONFIG, lambda: machine.now)
+        time_decoders(systems, [[1] * 46], CONFIG, lambda: machine.now)

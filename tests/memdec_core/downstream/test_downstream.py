@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from memdec_core.downstream.downstream import (
     METHODS,
+    DatasetScores,
     Method,
-    TaskScores,
     accuracy,
     confusions,
     label_scores,
     macro_f1,
-    mix_task,
+    mix_dataset,
     predict,
     resampled_confusions,
 )
@@ -31,9 +31,9 @@ from tests.oracles.downstream_oracle import (
 STRINGS = ((0, 1), (0, 3), (1, 1), (2, 2), (2, 1), (2, 1))
 
 
-def one_record(p: list[float], domain: list[float]) -> TaskScores:
+def one_record(p: list[float], domain: list[float]) -> DatasetScores:
     """A record whose strings are a (label 0), and b and c (label 1), of one token each."""
-    return TaskScores(
+    return DatasetScores(
         label_R=np.array([0]),
         tuning_R=np.array([False]),
         label_S=np.array([0, 1, 1]),
@@ -82,7 +82,7 @@ def test_a_mixture_mixes_probabilities_of_tokens_also_after_the_domain_premise(
     weight: float,
 ) -> None:
     base, part = random_task(1, strings=STRINGS), random_task(2, strings=STRINGS)
-    mixed, expected = mix_task(base, part, weight), slow_mixture(base, part, weight)
+    mixed, expected = mix_dataset(base, part, weight), slow_mixture(base, part, weight)
     np.testing.assert_allclose(mixed.log_probs_RE, expected.log_probs_RE, rtol=1e-9)
     np.testing.assert_allclose(mixed.domain_E, expected.domain_E, rtol=1e-9)
 

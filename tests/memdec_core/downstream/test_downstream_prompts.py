@@ -2,12 +2,12 @@
 
 import pytest
 
-from memdec_core.downstream.downstream_config import TaskName
-from memdec_core.downstream.downstream_prompts import TASK_PROMPTS, prompt_text
+from memdec_core.downstream.downstream_config import DatasetName
+from memdec_core.downstream.downstream_prompts import DATASET_PROMPTS, prompt_text
 
 REVIEW = {"text": "A {fine} film ."}
 PAIR = {"premise": "It rains.", "hypothesis": "It is wet"}
-EXPECTED: list[tuple[TaskName, dict[str, str], str, str]] = [
+EXPECTED: list[tuple[DatasetName, dict[str, str], str, str]] = [
     ("sst2", REVIEW, "A {fine} film . It was", " It was"),
     ("mr", REVIEW, "A {fine} film . It was", " It was"),
     ("cr", REVIEW, "A {fine} film . It was", " It was"),
@@ -44,21 +44,21 @@ EXPECTED: list[tuple[TaskName, dict[str, str], str, str]] = [
 
 @pytest.mark.parametrize(("task", "fields", "prompt", "premise"), EXPECTED)
 def test_prompts_and_domain_premises_are_those_of_the_literature(
-    task: TaskName, fields: dict[str, str], prompt: str, premise: str
+    task: DatasetName, fields: dict[str, str], prompt: str, premise: str
 ) -> None:
     assert prompt_text(task, fields) == prompt
-    assert TASK_PROMPTS[task].domain_premise == premise
+    assert DATASET_PROMPTS[task].domain_premise == premise
 
 
 def test_every_choice_begins_with_a_space_and_stands_for_one_label() -> None:
-    labels = {task: len(prompt.verbalizers) for task, prompt in TASK_PROMPTS.items()}
+    labels = {task: len(prompt.verbalizers) for task, prompt in DATASET_PROMPTS.items()}
     assert labels == {
         **dict.fromkeys(("sst2", "mr", "cr", "rt", "hyp", "rte"), 2),
         "cb": 3,
         "agn": 4,
         "yahoo": 10,
     }
-    for prompt in TASK_PROMPTS.values():
+    for prompt in DATASET_PROMPTS.values():
         strings = [string for strings in prompt.verbalizers for string in strings]
         assert len(set(strings)) == len(strings)
         assert all(string[0] == " " and string[1:].isalpha() for string in strings)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdec_core.downstream.downstream import METHODS, Method, TaskScores
+from memdec_core.downstream.downstream import METHODS, DatasetScores, Method
 from memdec_core.downstream.downstream_table import (
     downstream_rows,
     knn_downstream_rows,
@@ -41,7 +41,7 @@ def by_key(rows: list[ResultRow]) -> dict[Key, ResultRow]:
 
 
 def slow_best(
-    base: TaskScores, parts: list[TaskScores], weights: list[float], method: Method
+    base: DatasetScores, parts: list[DatasetScores], weights: list[float], method: Method
 ) -> tuple[float, int]:
     """The best (weight, setting) on the half that is for tuning, the smallest of equals."""
     places = np.flatnonzero(base.tuning_R)
@@ -56,7 +56,7 @@ def slow_best(
 
 
 def check_measures(
-    table: Mapping[Key, ResultRow], systems: dict[Method, dict[str, TaskScores]]
+    table: Mapping[Key, ResultRow], systems: dict[Method, dict[str, DatasetScores]]
 ) -> None:
     """Compares accuracy and macro-F1 with those of the records that do not tune."""
     for method in METHODS:
@@ -85,7 +85,7 @@ def test_a_system_by_itself_is_measured_on_the_half_that_does_not_tune() -> None
 
 def test_a_memory_is_mixed_with_the_alpha_that_is_best_for_each_task_and_method() -> None:
     table = by_key(mixed_downstream_rows("memory", "gpt2", BASE, PART, CONFIG))
-    systems: dict[Method, dict[str, TaskScores]] = {}
+    systems: dict[Method, dict[str, DatasetScores]] = {}
     for method in METHODS:
         systems[method] = {}
         for task in BASE:
@@ -104,7 +104,7 @@ def test_knn_lm_tunes_weight_and_temperature_together_and_never_gives_all_to_nei
     ]
     table = by_key(knn_downstream_rows("gpt2", BASE, knn, TAUS, CONFIG))
     weights = [weight for weight in sorted(ALPHAS) if weight < 1]
-    systems: dict[Method, dict[str, TaskScores]] = {}
+    systems: dict[Method, dict[str, DatasetScores]] = {}
     for method in METHODS:
         systems[method] = {}
         for task in BASE:
@@ -117,7 +117,7 @@ def test_knn_lm_tunes_weight_and_temperature_together_and_never_gives_all_to_nei
     assert len({row.value for key, row in table.items() if key[1].startswith("tau")}) > 1
 
 
-def _rare(scores: TaskScores) -> np.ndarray:
+def _rare(scores: DatasetScores) -> np.ndarray:
     """Scores of which some are of tokens that no neighbour has."""
     drawn = np.random.default_rng(0).random(scores.log_probs_RE.shape)
     return np.where(drawn < 0.3, -np.inf, scores.log_probs_RE)

@@ -5,7 +5,7 @@ import torch
 from transformers import PreTrainedModel, StaticCache
 
 from memdec_core.errors import UserError
-from memdec_core.joint import JointForCausalLM
+from memdec_core.joint import JointConfig, JointForCausalLM
 from memdec_core.joint.part_state import JointCache
 from tests.memdec_core.joint.conftest import VOCABULARY, left_padded, random_prompts
 from tests.oracles.joint_oracle import joint_log_probs
@@ -13,6 +13,7 @@ from tests.support.tiny_models import tiny_model
 
 WEIGHTS = [0.4, 0.25]
 PROMPTS = random_prompts(5, seed=1)
+NAN = float("nan")
 
 
 def last_log_probs(joint: JointForCausalLM, **inputs: object) -> torch.Tensor:
@@ -147,6 +148,10 @@ def test_a_compiled_model_gives_the_same_logits(joint: JointForCausalLM) -> None
         (torch.tensor([0.5]), "has the shape"),
         (torch.tensor([[0.8, 0.8]]), "at most 1"),
         (torch.tensor([[-0.8, 0.8]]), "between 0 and 1"),
+        ([NAN, 0.2], "weights are nan, 0.2"),
+        ([0.2, NAN], "weights are 0.2, nan"),
+        ({"law": NAN}, "weights are nan, 0"),
+        (torch.tensor([[0.2, 0.2], [0.2, NAN]]), "weights are nan"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(
@@ -168,3 +173,10 @@ def test_token_types_are_refused(joint: JointForCausalLM) -> None:
     ids = torch.tensor([[5, 17]])
     with pytest.raises(UserError, match="return_token_type_ids=False"):
         joint(input_ids=ids, token_type_ids=torch.zeros_like(ids))
+
+
+def test_a_joint_model_with_a_weight_of_nan_cannot_be_made(parts: list[PreTrainedModel]) -> None:
+    with pytest.raises(UserError, match=r"weights are 0\.2, nan: each lies between 0 and 1"):
+        JointConfig(memories=["law", "biomed"], weights=[0.2, NAN])
+    with pytest.raises(UserError, match="weights are nan: each lies between 0 and 1"):
+        JointForCausalLM.from_models(parts[0], {"law": parts[1]}, {"law": NAN}, VOCABULARY)

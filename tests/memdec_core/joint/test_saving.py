@@ -93,7 +93,7 @@ def test_parts_that_do_not_fit_are_refused(parts: list[PreTrainedModel]) -> None
         JointForCausalLM.from_models(wide, {"law": parts[1]}, {"law": 0.5}, 417)
     with pytest.raises(UserError, match="at most 1"):
         JointForCausalLM.from_models(parts[0], {"law": parts[1]}, {"law": 1.5}, VOCABULARY)
-    with pytest.raises(UserError, match="2 memories and 1 weights"):
+    with pytest.raises(UserError, match="1 weights for 2 memories"):
         JointConfig(base=tiny_config(), memories=["a", "b"], weights=[0.5])
 
 

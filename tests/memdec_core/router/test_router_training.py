@@ -13,7 +13,7 @@ from memdec_core.router.router_training import (
     Tokens,
     accumulate_gradient,
     fit_router,
-    mean_loss,
+    router_loss,
     start_router,
 )
 from memdec_core.scoring.alpha_search import search_alpha
@@ -122,7 +122,7 @@ def test_from_noise_nothing_is_learnt(seed: int) -> None:
 def test_the_fit_starts_at_the_constant() -> None:
     case, _ = entropy_case(0, n=500)
     start = start_router(torch.from_numpy(case[0]), 0.3, AlphaRouterConfig())
-    assert mean_loss(start, Tokens.of(*case)) == pytest.approx(loss_at(case, 0.3), rel=1e-12)
+    assert router_loss(start, Tokens.of(*case)) == pytest.approx(loss_at(case, 0.3), rel=1e-12)
 
 
 @pytest.mark.parametrize("penalty", [0.0, 0.3])

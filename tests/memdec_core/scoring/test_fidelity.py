@@ -1,7 +1,5 @@
 """Sparse divergences agree with dense ones in float64."""
 
-from typing import NamedTuple
-
 import numpy as np
 import pytest
 import torch
@@ -10,17 +8,10 @@ from hypothesis import strategies as st
 
 from memdec_core.models.language_model import TransformerLM
 from memdec_core.scoring.fidelity import fidelity, measure_fidelity, sample_windows
+from memdec_core.training.sparse_targets import SparseTargets
 from memdec_core.windows.windows import WindowConfig, make_windows
 from tests.oracles.perplexity_oracle import dense_divergences
 from tests.support.tiny_models import tiny_model
-
-
-class Rows(NamedTuple):
-    offsets_R1: np.ndarray
-    token_ids_E: np.ndarray
-    probs_E: np.ndarray
-    tail_mass_R: np.ndarray
-
 
 ROWS, VOCABULARY = 12, 30
 
@@ -31,13 +22,14 @@ def distributions(seed: int, sharpness: float = 1.0) -> np.ndarray:
     return exp / exp.sum(axis=1, keepdims=True)
 
 
-def sparse(p_RV: np.ndarray, kept: int) -> Rows:
+def sparse(p_RV: np.ndarray, kept: int) -> SparseTargets:
     ids_RK = np.argsort(-p_RV, axis=1, kind="stable")[:, :kept]
     probs_RK = np.take_along_axis(p_RV, ids_RK, axis=1)
-    return Rows(
+    return SparseTargets(
         np.arange(0, kept * len(p_RV) + 1, kept),
         ids_RK.reshape(-1).astype(np.int32),
         probs_RK.reshape(-1).astype(np.float32),
+        np.zeros(len(p_RV), np.int64),
         (1 - probs_RK.sum(axis=1)).astype(np.float32),
     )
 
@@ -90,9 +82,8 @@ def test_probabilities_rounded_for_storage_are_scaled_to_sum_to_one() -> None:
 
 
 def test_a_target_on_one_token_costs_that_tokens_log_probability() -> None:
-    rows = Rows(
-        np.array([0, 1]), np.array([4], np.int32), np.ones(1, np.float32), np.zeros(1, np.float32)
-    )
+    ids, one, zero = np.array([4], np.int32), np.ones(1, np.float32), np.zeros(1, np.float32)
+    rows = SparseTargets(np.array([0, 1]), ids, one, np.zeros(1, np.int64), zero)
     q = distributions(6)[:1]
     result = fidelity(rows, log_tensor(q))
     assert result.kl_R[0] == pytest.approx(-np.log(q[0, 4]), rel=1e-6)

@@ -4,11 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from memdec_core.models.language_model import TransformerLM
-from memdec_core.scoring.perplexity import batches_by_length, perplexity, split_log_probs
+from memdec_core.scoring.perplexity import perplexity, split_log_probs
 from memdec_core.windows.windows import WindowConfig, make_windows
 from tests.oracles.perplexity_oracle import sliding_window_log_probs
 from tests.support.tiny_models import tiny_model
@@ -68,18 +66,6 @@ def test_progress_ends_at_one() -> None:
     split_log_probs(lm, windows, read_tokens, batch_tokens=128, on_progress=seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
-
-
-@given(
-    lengths=st.lists(st.integers(2, 50), min_size=1, max_size=40), batch_tokens=st.integers(1, 120)
-)
-def test_batches_hold_every_sequence_once_and_stay_in_the_budget(
-    lengths: list[int], batch_tokens: int
-) -> None:
-    lengths_W = np.array(lengths)
-    batches = list(batches_by_length(lengths_W, batch_tokens))
-    assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
-    assert all(len(b) == 1 or len(b) * lengths_W[b].max() <= batch_tokens for b in batches)
 
 
 def test_the_perplexity_of_a_uniform_model_is_its_vocabulary() -> None:

@@ -1,24 +1,16 @@
 """Reliability of sparse targets against plain loops over every entry."""
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from memdec_core.scoring.reliability import EDGES_B1, measure_reliability, reliability_rows
+from memdec_core.training.sparse_targets import SparseTargets
 
 VOCABULARY = 6
-
-
-class Block(NamedTuple):
-    offsets_R1: NDArray[np.int64]
-    token_ids_E: NDArray[np.int32]
-    probs_E: NDArray[np.float32]
-    next_token_R: NDArray[np.int64]
 
 
 Position = tuple[dict[int, float], int]
@@ -33,13 +25,14 @@ positions = st.tuples(
 )
 
 
-def block_of(positions: list[Position]) -> Block:
+def block_of(positions: list[Position]) -> SparseTargets:
     counts = [len(probs) for probs, _ in positions]
-    return Block(
+    return SparseTargets(
         np.cumsum([0, *counts]),
         np.array([token for probs, _ in positions for token in probs], np.int32),
         np.array([p for probs, _ in positions for p in probs.values()], np.float32),
         np.array([following for _, following in positions], np.int64),
+        np.zeros(len(positions), np.float32),
     )
 
 

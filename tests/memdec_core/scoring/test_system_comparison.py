@@ -6,8 +6,8 @@ import pytest
 from memdec_core.scoring.bootstrap import Bootstrap
 from memdec_core.scoring.fidelity import Fidelity
 from memdec_core.scoring.result_row import ResultRow
+from memdec_core.scoring.scoring_config import EvaluationConfig
 from memdec_core.scoring.system_comparison import (
-    AlphaGrid,
     base_rows,
     fidelity_rows,
     knn_lm_rows,
@@ -21,7 +21,7 @@ BOOTSTRAPS = {
     split: Bootstrap(np.arange(0, len(scores), 20), samples=100, confidence=0.9, seed=1)
     for split, scores in BASE.items()
 }
-GRID = AlphaGrid((0.0, 0.25, 0.5, 0.75, 1.0), refine=False)
+GRID = EvaluationConfig(alphas=(0.0, 0.25, 0.5, 0.75, 1.0))
 
 
 def rows_of(base: dict[str, np.ndarray], memory: dict[str, np.ndarray]) -> dict[tuple, ResultRow]:

@@ -5,11 +5,12 @@ from hypothesis import strategies as st
 
 from memdec_core.errors import UserError
 from memdec_core.search.neighbours import Neighbours, nearest
-from memdec_core.targets.knn_distribution import sparse_rows, token_masses
+from memdec_core.targets.knn_distribution import knn_targets, token_masses
 from memdec_core.targets.targets_config import TargetsConfig, check_k
 from tests.oracles.knn_oracle import dictionary_distribution
 
 WHOLE = TargetsConfig(mass=1.0, max_entries=10_000)
+LABELS = np.zeros(0, np.int64)  # targets do not depend on what did follow
 
 
 @st.composite
@@ -61,13 +62,13 @@ def test_stored_probabilities_and_tail_sum_to_exactly_one(
 ) -> None:
     neighbours, values = lists
     config = TargetsConfig(mass=mass, max_entries=most, tau=tau)
-    rows = sparse_rows(neighbours, values, config)
+    rows = knn_targets(neighbours, values, LABELS, config)
     assert rows.probs_E.dtype == np.float16
-    assert rows.tail_mass_Q.dtype == np.float32
+    assert rows.tail_mass_R.dtype == np.float32
     for query in range(len(neighbours.ids_QK)):
-        here = slice(*rows.offsets_Q1[query : query + 2])
+        here = slice(*rows.offsets_R1[query : query + 2])
         probs, tokens = rows.probs_E[here].astype(np.float64), rows.token_ids_E[here]
-        tail = float(rows.tail_mass_Q[query])
+        tail = float(rows.tail_mass_R[query])
         assert probs.sum() + tail == 1
         assert tail >= 0
         assert (probs > 0).all()
@@ -84,28 +85,28 @@ def test_stored_probabilities_and_tail_sum_to_exactly_one(
 
 def test_equal_probabilities_are_sorted_by_token() -> None:
     neighbours = Neighbours(np.array([[2, 0, 1]]), np.full((1, 3), 7, np.float32))
-    rows = sparse_rows(neighbours, np.array([9, 30_000, 4], np.uint32), WHOLE)
+    rows = knn_targets(neighbours, np.array([9, 30_000, 4], np.uint32), LABELS, WHOLE)
     assert rows.token_ids_E.tolist() == [4, 9, 30_000]
 
 
 def test_distances_far_beyond_the_temperature_do_not_underflow() -> None:
     distances = np.array([[1e9, 1e9 + 64]], np.float32)
     neighbours = Neighbours(np.array([[0, 1]]), distances)
-    rows = sparse_rows(neighbours, np.array([3, 5], np.uint32), WHOLE)
+    rows = knn_targets(neighbours, np.array([3, 5], np.uint32), LABELS, WHOLE)
     np.testing.assert_allclose(rows.probs_E, [1 / (1 + np.exp(-4)), 1 / (1 + np.exp(4))], rtol=1e-3)
 
 
 def test_an_id_of_minus_one_never_counts_as_the_last_value() -> None:
     neighbours = Neighbours(np.array([[0, -1]]), np.array([[5.0, np.inf]], np.float32))
-    rows = sparse_rows(neighbours, np.array([1, 2, 77], np.uint32), WHOLE)
+    rows = knn_targets(neighbours, np.array([1, 2, 77], np.uint32), LABELS, WHOLE)
     assert rows.token_ids_E.tolist() == [1]
-    assert rows.tail_mass_Q.tolist() == [0]
+    assert rows.tail_mass_R.tolist() == [0]
 
 
 def test_a_position_without_any_neighbour_is_refused() -> None:
     neighbours = Neighbours(np.array([[-1]]), np.array([[np.inf]], np.float32))
     with pytest.raises(UserError, match=r"config\.targets\.exclude"):
-        sparse_rows(neighbours, np.array([1], np.uint32), WHOLE)
+        knn_targets(neighbours, np.array([1], np.uint32), LABELS, WHOLE)
 
 
 def test_k_beyond_the_datastore_names_k_the_size_and_the_remedy() -> None:

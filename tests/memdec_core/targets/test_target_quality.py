@@ -3,18 +3,20 @@ import pytest
 
 from memdec_core.errors import UserError
 from memdec_core.search.neighbours import Neighbours
-from memdec_core.targets.knn_distribution import SparseRows, sparse_rows
+from memdec_core.targets.knn_distribution import knn_targets
 from memdec_core.targets.target_quality import TargetQuality, check_targets, measure_targets
 from memdec_core.targets.targets_config import TargetsConfig
+from memdec_core.training.sparse_targets import SparseTargets
 
 EXACT = Neighbours(np.array([[0, 1, 2]]), np.array([[0, 0, 0]], np.float32))
 VALUES = np.array([5, 6, 6], np.uint32)  # p(6) = 2/3, p(5) = 1/3
 
 
-def _stored(tokens: list[int], probs: list[float]) -> SparseRows:
+def _stored(tokens: list[int], probs: list[float]) -> SparseTargets:
     halves = np.array(probs, np.float16)
     tail = np.array([1 - halves.astype(np.float64).sum()], np.float32)
-    return SparseRows(np.array([0, len(tokens)]), np.array(tokens, np.int32), halves, tail)
+    ids = np.array(tokens, np.int32)
+    return SparseTargets(np.array([0, len(tokens)]), ids, halves, np.zeros(1, np.int64), tail)
 
 
 def test_targets_of_the_exact_neighbours_are_exact_up_to_half_precision() -> None:
@@ -23,7 +25,8 @@ def test_targets_of_the_exact_neighbours_are_exact_up_to_half_precision() -> Non
     distances = np.sort(rng.random((20, 64)) * 40, axis=1).astype(np.float32)
     exact = Neighbours(ids, distances)
     values = rng.integers(0, 40, 500).astype(np.uint32)
-    quality = measure_targets(sparse_rows(exact, values, TargetsConfig()), exact, values, 16.0)
+    stored = knn_targets(exact, values, np.zeros(20, np.int64), TargetsConfig())
+    quality = measure_targets(stored, exact, values, 16.0)
     assert 0 <= quality.total_variation < 5e-4
     assert 0 <= quality.kl < 5e-4
     assert quality.positions == 20
@@ -55,3 +58,5 @@ def test_targets_beyond_the_limit_are_refused_with_figures_and_remedy() -> None:
     check_targets(TargetQuality(0.1, 0.02, 0.0, 9), config, "train-00001")
     with pytest.raises(UserError, match=r"train-00001 .* 0\.0300 .*config\.index\.nprobe"):
         check_targets(TargetQuality(0.1, 0.03, 0.0, 9), config, "train-00001")
+    with pytest.raises(UserError, match="by nan on average"):
+        check_targets(TargetQuality(0.1, float("nan"), 0.0, 9), config, "train-00001")

@@ -4,7 +4,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdec_core.windows.window_batches import consecutive_runs, group_windows, ranges
+from memdec_core.windows.window_batches import (
+    batches_by_length,
+    consecutive_runs,
+    group_windows,
+    ranges,
+)
 from memdec_core.windows.windows import WindowConfig, make_windows
 
 
@@ -32,6 +37,18 @@ def test_ranges_are_joined_in_order(pairs: list[tuple[int, int]]) -> None:
     starts, counts = np.array(pairs, np.int64).reshape(-1, 2).T
     expected = [start + i for start, count in pairs for i in range(count)]
     assert ranges(starts, counts).tolist() == expected
+
+
+@given(
+    lengths=st.lists(st.integers(2, 50), min_size=1, max_size=40), batch_tokens=st.integers(1, 120)
+)
+def test_batches_hold_every_sequence_once_and_stay_in_the_budget(
+    lengths: list[int], batch_tokens: int
+) -> None:
+    lengths_W = np.array(lengths)
+    batches = list(batches_by_length(lengths_W, batch_tokens))
+    assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
+    assert all(len(b) == 1 or len(b) * lengths_W[b].max() <= batch_tokens for b in batches)
 
 
 @given(

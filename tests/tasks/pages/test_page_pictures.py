@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from memdec_core.plots.pictures import recall_png
+from memdec_core.plots.build_plots import recall_png
 from storage.store.artifact_store import Store
 from storage.store.shard_files import ShardReader
 from tasks.pages.page_pictures import MOST_PAGE_CHARACTERS, with_pictures

@@ -1,6 +1,6 @@
 """Plots are PNGs, the same bytes for the same numbers, without leftovers of the machine."""
 
-from memdec_core.plots.pictures import alpha_curve_png, loss_curves_png, systems_png
+from memdec_core.plots.build_plots import alpha_curve_png, loss_curves_png, systems_png
 from memdec_core.training.training_state import CurvePoint
 
 

@@ -8,7 +8,6 @@ from pydantic import JsonValue
 from memdec_core.downstream.downstream import ByDataset
 from memdec_core.downstream.downstream_table import (
     downstream_rows,
-    knn_downstream_rows,
     mixed_downstream_rows,
 )
 from memdec_core.scoring.result_row import ResultRow
@@ -95,13 +94,13 @@ def _classified(run: ShardRun, number: str, name: str, config: EvaluationConfig)
     rows = downstream_rows("base", name, base, config)
     if knn := _choices(run, f"knn_lm_{number}"):
         taus = KnnKnobs.model_validate(run.job.config["knn_lm"]).taus
-        rows += knn_downstream_rows(name, base, knn, taus, config)
+        rows += mixed_downstream_rows("knn_lm", name, base, knn, config, taus)
     for system in ADAPTED:
         for scores in _choices(run, f"{system}_{number}"):
             rows += downstream_rows(system, name, scores, config)
     for part in MIXED:
         for scores in _choices(run, part):
-            rows += mixed_downstream_rows(part, name, base, scores, config)
+            rows += mixed_downstream_rows(part, name, base, [scores], config)
     return rows
 
 

@@ -1,7 +1,9 @@
 """How probable a continuation is after its context, and whether greedy decoding would write it.
 
-Batches are of like length, and longer contexts than the model reads lose their oldest tokens.
-Shapes: B pairs of a batch, T tokens of its longest pair, P scored tokens, N of all pairs.
+Longer contexts than the model reads lose their oldest tokens. `token_log_probs` of a system may
+cost far less than whole distributions; where greedy choices are asked for too, one pass over these
+gives both. Shapes: W pairs, B pairs of a batch, T tokens of its longest pair, P scored tokens of a
+batch, N of all pairs, C positions of a chunk, V shared vocabulary.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +17,8 @@ from torch import Tensor
 
 from memdec_core.errors import UserError
 from memdec_core.models.language_model import LanguageModel, scored_log_probs, token_log_probs
-from memdec_core.windows.window_batches import fill_scores, n_scored, windows_of_pairs
+from memdec_core.windows.window_batches import score_windows, windows_of_pairs
+from memdec_core.windows.windows import ROW
 
 
 @torch.inference_mode()
@@ -88,7 +91,7 @@ def continuation_scores(
     Raises:
         UserError: A continuation alone does not fit the model's context.
     """
-    scores = _by_pair(lm, pairs, batch_tokens, partial(greedy_scores, lm), columns=(2,))
+    scores = _by_pair(lm, pairs, batch_tokens, partial(greedy_scores, lm))
     return [
         ContinuationScore(float(score_P2[:, 0].sum()), bool(score_P2[:, 1].all()))
         for score_P2 in scores
@@ -112,9 +115,8 @@ def _by_pair(
     pairs: Sequence[Continuation],
     batch_tokens: int,
     score: Callable[[Tensor, Tensor], Tensor],
-    columns: tuple[int, ...] = (),
 ) -> list[NDArray[np.float64]]:
-    """What `score` gives for each pair's continuation, float64, one row (`columns`) per token."""
+    """What `score` gives for each pair's continuation, float64, one row per token."""
     if not pairs:
         return []
     limit = context_length_of(lm)
@@ -122,10 +124,8 @@ def _by_pair(
     read_tokens, windows_W4 = windows_of_pairs(
         [(np.array(pair.context, np.int64), np.array(pair.tokens, np.int64)) for pair in fitting]
     )
-    ends_W = np.cumsum(n_scored(windows_W4))
-    scores_N = np.empty((ends_W[-1], *columns))
-    fill_scores(scores_N, windows_W4, read_tokens, score, batch_tokens=batch_tokens)
-    return np.split(scores_N, ends_W[:-1])
+    scores_N = score_windows(score, windows_W4, read_tokens, batch_tokens=batch_tokens)
+    return np.split(scores_N, windows_W4[1:, ROW])
 
 
 def _fit(pair: Continuation, limit: int | None) -> Continuation:

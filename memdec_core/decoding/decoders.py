@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from memdec_core.errors import UserError
 from memdec_core.models.language_model import TransformerLM
@@ -92,15 +93,23 @@ def generate(
     Raises:
         UserError: The prompt is empty, or prompt and new tokens exceed the context.
     """
+    check_room(prompt, max_new_tokens, decoder.context_length)
+    return _tokens(decoder, list(prompt), max_new_tokens, stop_tokens)
+
+
+def check_room(prompt: Sequence[int], max_new_tokens: int, limit: int | None) -> None:
+    """Refuse a prompt that cannot be continued in a context of `limit` tokens.
+
+    Raises:
+        UserError: The prompt is empty, or prompt and new tokens exceed the context.
+    """
     if not prompt:
         raise UserError("the prompt is empty: give at least one token to continue")
-    limit, needed = decoder.context_length, len(prompt) + max_new_tokens
-    if limit is not None and needed > limit:
+    if limit is not None and len(prompt) + max_new_tokens > limit:
         raise UserError(
             f"a prompt of {len(prompt)} tokens and {max_new_tokens} new ones exceed the "
             f"context of {limit}: shorten the prompt or lower max_new_tokens"
         )
-    return _tokens(decoder, list(prompt), max_new_tokens, stop_tokens)
 
 
 def _tokens(
@@ -114,10 +123,8 @@ def _tokens(
         fed = [token]
 
 
-def stop_tokens_of(lm: TransformerLM) -> frozenset[int]:
+def stop_tokens_of(model: PreTrainedModel) -> frozenset[int]:
     """The ids that the model's own generation settings end a text with."""
-    settings = getattr(lm.model, "generation_config", None) or lm.model.config
+    settings = getattr(model, "generation_config", None) or model.config
     ids = settings.eos_token_id
-    if ids is None:
-        return frozenset()
-    return frozenset(ids if isinstance(ids, list) else [ids])
+    return frozenset() if ids is None else frozenset(ids if isinstance(ids, list) else [ids])

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 StopString = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
 
 
 class ContinuationConfig(BaseModel):
@@ -43,9 +44,6 @@ class ContinuationConfig(BaseModel):
                 "only so many texts: raise num_beams"
             )
         return self
-
-
-Count = Annotated[int, Field(ge=1)]
 
 
 class LatencyConfig(BaseModel):

@@ -77,4 +77,4 @@ def _stop_tokens(lm: LanguageModel) -> frozenset[int]:
     """The ids that end a text of the system's base."""
     if isinstance(lm, MixtureLM):
         return _stop_tokens(lm.base)
-    return stop_tokens_of(lm) if isinstance(lm, TransformerLM) else frozenset()
+    return stop_tokens_of(lm.model) if isinstance(lm, TransformerLM) else frozenset()

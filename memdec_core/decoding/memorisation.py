@@ -21,7 +21,7 @@ from memdec_core.models.language_model import LanguageModel
 from memdec_core.scoring.bootstrap import Bootstrap, mean_interval
 from memdec_core.scoring.result_row import ResultRow
 from memdec_core.scoring.system_comparison import interval_row
-from memdec_core.windows.window_batches import OnProgress, ReadTokens, fill_scores
+from memdec_core.windows.window_batches import OnProgress, ReadTokens, score_windows
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
@@ -85,16 +85,15 @@ def verbatim_runs(
     ends_S = starts_S + config.span_tokens
     rows_S = np.arange(len(starts_S)) * config.continuation_tokens
     windows_S4 = np.stack([starts_S, starts_S + config.prompt_tokens, ends_S, rows_S], axis=1)
-    right_SL = np.zeros((len(starts_S), config.continuation_tokens), np.bool_)
-    fill_scores(
-        right_SL.reshape(-1),
+    right_N = score_windows(
+        is_most_probable,
         windows_S4,
         read_tokens,
-        is_most_probable,
         batch_tokens=batch_tokens,
         on_progress=on_progress,
     )
-    runs_S: NDArray[np.int64] = right_SL.cumprod(axis=1, dtype=np.int64).sum(axis=1)
+    right_SL = right_N.astype(np.int64).reshape(-1, config.continuation_tokens)
+    runs_S: NDArray[np.int64] = right_SL.cumprod(axis=1).sum(axis=1)
     return runs_S
 
 

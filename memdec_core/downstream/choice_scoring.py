@@ -14,7 +14,12 @@ from torch import Tensor
 from memdec_core.downstream.choice_strings import ChoiceStrings, Prompts
 from memdec_core.models.language_model import LanguageModel, scored_log_probs
 from memdec_core.scoring.perplexity import split_log_probs
-from memdec_core.windows.window_batches import OnProgress, ReadTokens, fill_scores, windows_of_pairs
+from memdec_core.windows.window_batches import (
+    OnProgress,
+    ReadTokens,
+    score_windows,
+    windows_of_pairs,
+)
 
 ANY_TOKEN = np.zeros(1, np.int64)
 
@@ -95,13 +100,6 @@ def _first_tokens(
         chunks = scored_log_probs(lm, tokens_BT, scored_BT)
         return torch.cat([chunk.index_select(1, wanted.to(chunk.device)).cpu() for chunk in chunks])
 
-    log_probs_RS = np.empty((len(prompts), len(wanted_S)))
-    fill_scores(
-        log_probs_RS,
-        windows_R4,
-        read_tokens,
-        score,
-        batch_tokens=batch_tokens,
-        on_progress=on_progress,
+    return score_windows(
+        score, windows_R4, read_tokens, batch_tokens=batch_tokens, on_progress=on_progress
     )
-    return log_probs_RS

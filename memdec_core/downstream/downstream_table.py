@@ -32,7 +32,7 @@ from memdec_core.scoring.system_comparison import interval_row
 AVERAGE = "average"
 
 
-class MeasuredTask(NamedTuple):
+class MeasuredDataset(NamedTuple):
     """A system on the reported half of a dataset: by measure, its value and its resamples (S,)."""
 
     n: int
@@ -69,71 +69,43 @@ def downstream_rows(
 
 
 def mixed_downstream_rows(
-    system: str, base_name: str, base: ByDataset, part: ByDataset, config: EvaluationConfig
+    system: str,
+    base_name: str,
+    base: ByDataset,
+    parts: Sequence[ByDataset],
+    config: EvaluationConfig,
+    taus: Sequence[float] = (),
 ) -> list[ResultRow]:
-    """Rows of a base with a memory (or any other part), its α tuned for each dataset and method.
+    """Rows of a base with a memory or another part, its weight tuned for each dataset and method.
 
     Args:
         system: Name of the mixture in the table.
         base_name: Name of the base in the table.
         base: The base's scores by dataset.
-        part: The other part's, of the same choices after the same prompts.
-        config: Values of α to try; resamples, confidence and seed.
+        parts: The part's scores under each of its settings, of the same choices and prompts.
+        config: Weights to try; resamples, confidence and seed.
+        taus: The settings of kNN-LM, temperatures. Its weight is called λ and stays below 1, as
+            p_kNN lacks most tokens.
 
     Returns:
-        As `downstream_rows`, and rows whose metric is `alpha_dcpmi` or `alpha_lm`.
+        As `downstream_rows`, and rows whose metric is `alpha_…`, or `lambda_…` and `tau_…`, with
+        the method.
     """
-    rows: list[ResultRow] = []
-    for method in METHODS:
-        tuned = {
-            dataset: tune(scores, [part[dataset]], config.alphas, method)
-            for dataset, scores in base.items()
-        }
-        mixed = {
-            dataset: mix_dataset(base[dataset], part[dataset], tuned[dataset].weight)
-            for dataset in base
-        }
-        for dataset, choice in tuned.items():
-            rows.append(
-                _tuned_row(system, base_name, base, dataset, f"alpha_{method}", choice.weight)
-            )
-        rows += _measure_rows(system, base_name, mixed, method, config)
-    return rows
-
-
-def knn_downstream_rows(
-    base_name: str,
-    base: ByDataset,
-    knn: Sequence[ByDataset],
-    taus: Sequence[float],
-    config: EvaluationConfig,
-) -> list[ResultRow]:
-    """Rows of kNN-LM, its λ and τ tuned for each dataset and method.
-
-    Args:
-        base_name: Name of the base in the table.
-        base: The base's scores by dataset.
-        knn: The neighbours' scores under each temperature.
-        taus: The temperatures.
-        config: Values of λ to try, of which those below 1 are; resamples, confidence and seed.
-
-    Returns:
-        As `downstream_rows`, and rows whose metric is `lambda_…` or `tau_…` with the method.
-    """
-    weights = [weight for weight in config.alphas if weight < 1] or [0.0]  # p_kNN lacks most tokens
+    weights = [weight for weight in config.alphas if not taus or weight < 1] or [0.0]
     rows: list[ResultRow] = []
     for method in METHODS:
         mixed: dict[str, DatasetScores] = {}
         for dataset, scores in base.items():
-            parts = [by_dataset[dataset] for by_dataset in knn]
-            choice = tune(scores, parts, weights, method)
-            mixed[dataset] = mix_dataset(scores, parts[choice.setting], choice.weight)
-            knobs = (("lambda", choice.weight), ("tau", taus[choice.setting]))
+            settings = [by_dataset[dataset] for by_dataset in parts]
+            setting, weight = tune(scores, settings, weights, method)
+            mixed[dataset] = mix_dataset(scores, settings[setting], weight)
+            knobs = {"lambda": weight, "tau": taus[setting]} if taus else {"alpha": weight}
+            n = int(scores.tuning_R.sum())
             rows += [
-                _tuned_row("knn_lm", base_name, base, dataset, f"{name}_{method}", value)
-                for name, value in knobs
+                ResultRow(system, base_name, dataset, f"{name}_{method}", value, None, None, n)
+                for name, value in knobs.items()
             ]
-        rows += _measure_rows("knn_lm", base_name, mixed, method, config)
+        rows += _measure_rows(system, base_name, mixed, method, config)
     return rows
 
 
@@ -165,7 +137,7 @@ def tune(
 
 def measure_dataset(
     dataset: str, scores: DatasetScores, method: Method, config: EvaluationConfig
-) -> MeasuredTask:
+) -> MeasuredDataset:
     """A system's accuracy and macro-F1 on the reported half of a dataset, and of its resamples.
 
     All systems have the same resamples of a dataset, and datasets have different ones.
@@ -177,7 +149,7 @@ def measure_dataset(
     bootstrap = Bootstrap(np.arange(n), config.bootstrap_samples, config.confidence, seed)
     whole = confusions(reported.label_R, predicted_R, scores.n_labels)
     resampled = resampled_confusions(reported.label_R, predicted_R, scores.n_labels, bootstrap)
-    return MeasuredTask(
+    return MeasuredDataset(
         n,
         {"accuracy": float(accuracy(whole)), "macro_f1": float(macro_f1(whole))},
         {"accuracy": accuracy(resampled), "macro_f1": macro_f1(resampled)},
@@ -213,11 +185,3 @@ def _interval(
     if n < 2:
         return Interval(value, float("nan"), float("nan"))
     return percentile_interval(value, resamples_S, confidence)
-
-
-def _tuned_row(
-    system: str, base_name: str, base: ByDataset, dataset: str, metric: str, value: float
-) -> ResultRow:
-    """A row for what was tuned, with the number of records it was tuned on."""
-    n = int(base[dataset].tuning_R.sum())
-    return ResultRow(system, base_name, dataset, metric, value, None, None, n)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, StoppingCriteria, StoppingCriteriaList
 
+from memdec_core.decoding.decoders import check_room, stop_tokens_of
 from memdec_core.decoding.decoding_config import ContinuationConfig
-from memdec_core.errors import UserError
 from memdec_core.joint.model import JointForCausalLM
 
 
@@ -64,14 +64,7 @@ def continue_text(
     Raises:
         UserError: The prompt is empty, or prompt and new tokens exceed the context.
     """
-    if not prompt:
-        raise UserError("the prompt is empty: give at least one token to continue")
-    limit, needed = joint.config.max_position_embeddings, len(prompt) + config.max_new_tokens
-    if limit is not None and needed > limit:
-        raise UserError(
-            f"a prompt of {len(prompt)} tokens and {config.max_new_tokens} new ones exceed the "
-            f"context of {limit}: shorten the prompt or lower max_new_tokens"
-        )
+    check_room(prompt, config.max_new_tokens, joint.config.max_position_embeddings)
     ids_1T = torch.tensor([list(prompt)], device=joint.device)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
@@ -102,12 +95,6 @@ def choice_options(config: ContinuationConfig) -> dict[str, Any]:
     return options
 
 
-def end_tokens(joint: JointForCausalLM) -> frozenset[int]:
-    """The ids that end a text, as the generation settings say."""
-    ids = joint.generation_config.eos_token_id
-    return frozenset() if ids is None else frozenset(ids if isinstance(ids, list) else [ids])
-
-
 def _text(
     joint: JointForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
@@ -115,7 +102,7 @@ def _text(
     stops: Sequence[str],
 ) -> str:
     """The text of the tokens before the first that ends it, up to the first stop string."""
-    ends = end_tokens(joint)
+    ends = stop_tokens_of(joint)
     length = next((place for place, token in enumerate(tokens) if token in ends), len(tokens))
     text = str(tokenizer.decode(tokens[:length]))
     return text[: min((at for stop in stops if (at := text.find(stop)) >= 0), default=len(text))]

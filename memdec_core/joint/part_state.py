@@ -7,6 +7,8 @@ from torch import Tensor
 from transformers.cache_utils import Cache
 from transformers.masking_utils import create_masks_for_generate
 
+PartMasks = dict[tuple[int, str | None], Tensor | None]
+
 
 class JointCache(Cache):
     """The caches of base and memories as one.
@@ -47,9 +49,6 @@ class JointCache(Cache):
 
     def __repr__(self) -> str:
         return f"JointCache({', '.join(map(repr, self.parts))})"
-
-
-PartMasks = dict[tuple[int, str | None], Tensor | None]
 
 
 def masks_for_parts(

@@ -1,6 +1,7 @@
-"""Weights of memories, as one may state them, in the form that the mixture takes.
+"""Weights of memories, as one may state them, and the logits of the mixture under them.
 
-Shapes: B sequences, M memories, T positions, V vocabulary.
+Weights are constant, one set for each sequence, or chosen at every token by a router.
+Shapes: B sequences, M memories, T positions, N = B · T, V vocabulary, F features.
 """
 
 import math

@@ -37,17 +37,12 @@ class LanguageModel(Protocol):
 
 
 @runtime_checkable
-class TokenScorer(Protocol):
-    """A language model that can score given tokens without making the (B, T, V) array."""
+class PositionScorer(Protocol):
+    """A language model that can score some positions without making the (B, T, V) array."""
 
     def token_log_probs(self, tokens_BT: Tensor, scored_BT: Tensor) -> Tensor:
         """As `token_log_probs` of this module."""
         ...
-
-
-@runtime_checkable
-class DistributionScorer(Protocol):
-    """A language model that can give whole distributions at some positions alone."""
 
     def scored_log_probs(self, tokens_BT: Tensor, scored_BT: Tensor) -> Iterator[Tensor]:
         """As `scored_log_probs` of this module."""
@@ -67,7 +62,7 @@ def scored_log_probs(lm: LanguageModel, tokens_BT: Tensor, scored_BT: Tensor) ->
         of `scored_BT`.
     """
     assert not bool(scored_BT[:, 0].any()), "nothing precedes a sequence's first token"
-    if isinstance(lm, DistributionScorer):
+    if isinstance(lm, PositionScorer):
         yield from lm.scored_log_probs(tokens_BT, scored_BT)
     else:
         log_probs_BTV = lm.log_probs(tokens_BT)[:, :-1]
@@ -86,7 +81,7 @@ def token_log_probs(lm: LanguageModel, tokens_BT: Tensor, scored_BT: Tensor) -> 
         float32 (P,), in row-major order of `scored_BT`.
     """
     assert not bool(scored_BT[:, 0].any()), "nothing precedes a sequence's first token"
-    if isinstance(lm, TokenScorer):
+    if isinstance(lm, PositionScorer):
         return lm.token_log_probs(tokens_BT, scored_BT)
     predicting_BT = scored_BT[:, 1:]
     log_probs_PV = lm.log_probs(tokens_BT)[:, :-1][predicting_BT]

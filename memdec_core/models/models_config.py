@@ -9,6 +9,9 @@ from memdec_core.text.text_config import CorpusConfig
 Precision = Literal["float32", "bfloat16"]
 """Arithmetic of a model that is trained or that scores."""
 
+ComputeDtype = Literal["float32", "bfloat16", "float16"]
+Embeddings = Literal["random", "overlap"]
+
 
 class PretrainConfig(BaseModel):
     """A small decoder and its tokenizer, trained from scratch on a general corpus."""
@@ -97,9 +100,6 @@ class BaseModelConfig(BaseModel):
         return self
 
 
-Embeddings = Literal["random", "overlap"]
-
-
 class FromMemoryConfig(BaseModel):
     """A trained memory whose body is kept; embeddings and head are made for the new tokenizer."""
 
@@ -132,9 +132,6 @@ class VocabularyConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: int = Field(ge=1, description="Every id below it means the same to all models.")
-
-
-ComputeDtype = Literal["float32", "bfloat16", "float16"]
 
 
 class EmbeddingsConfig(BaseModel):

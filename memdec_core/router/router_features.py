@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from memdec_core.models.language_model import LanguageModel, scored_log_probs
-from memdec_core.windows.window_batches import OnProgress, ReadTokens, fill_scores, n_scored
+from memdec_core.windows.window_batches import OnProgress, ReadTokens, score_windows
 
 FEATURES = (
     "base_entropy",
@@ -78,7 +78,7 @@ def split_router_features(
         base: The base.
         memory: The memory; it shares the base's vocabulary, and both cut distributions into chunks
             of as many rows.
-        windows_W4: Windows of one token stream, as `fill_scores` takes them.
+        windows_W4: Windows of one token stream, as `score_windows` takes them.
         read_tokens: The stream.
         batch_tokens: Most tokens of one batch, padding included.
         on_progress: Takes the finished fraction of the positions, 0 to 1.
@@ -86,17 +86,15 @@ def split_router_features(
     Returns:
         float32 (N, F), in the order of the windows.
     """
-    features_NF = np.full((int(n_scored(windows_W4).sum()), len(FEATURES)), np.nan, np.float32)
-    fill_scores(
-        features_NF,
+    features_NF = score_windows(
+        partial(_batch_features, base, memory),
         windows_W4,
         read_tokens,
-        partial(_batch_features, base, memory),
         batch_tokens=batch_tokens,
         on_progress=on_progress,
     )
     assert np.isfinite(features_NF).all(), "every position has finite features"
-    return features_NF
+    return features_NF.astype(np.float32)
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memdec_core.models.language_model import LanguageModel, token_log_probs
-from memdec_core.windows.window_batches import OnProgress, ReadTokens, fill_scores, n_scored
+from memdec_core.windows.window_batches import OnProgress, ReadTokens, score_windows
 
 
 def perplexity(log_probs_N: NDArray[np.float64]) -> float:
@@ -29,7 +29,7 @@ def split_log_probs(
 
     Args:
         lm: The system to score.
-        windows_W4: Any windows of one token stream, as `fill_scores` takes them.
+        windows_W4: Any windows of one token stream, as `score_windows` takes them.
         read_tokens: The stream.
         batch_tokens: Most tokens of one batch, padding included.
         on_progress: Takes the finished fraction of the scored tokens, 0 to 1.
@@ -37,14 +37,10 @@ def split_log_probs(
     Returns:
         float64 (N,), in the order of the windows: for all windows of a split, in row order.
     """
-    log_probs_N = np.full(int(n_scored(windows_W4).sum()), np.nan)
-    fill_scores(
-        log_probs_N,
+    return score_windows(
+        partial(token_log_probs, lm),
         windows_W4,
         read_tokens,
-        partial(token_log_probs, lm),
         batch_tokens=batch_tokens,
         on_progress=on_progress,
     )
-    assert not np.isnan(log_probs_N).any(), "every position is scored, and with a number"
-    return log_probs_N

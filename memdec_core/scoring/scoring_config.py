@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from memdec_core.models.models_config import BaseModelConfig, Precision
 
+Weight = Annotated[float, Field(ge=0, le=1)]
+
 
 class ScoringConfig(BaseModel):
     """What decides a system's scores beside the system itself."""
@@ -15,9 +17,6 @@ class ScoringConfig(BaseModel):
     precision: Precision = Field(
         "float32", description="Type of the models' weights; probabilities are always float32."
     )
-
-
-Weight = Annotated[float, Field(ge=0, le=1)]
 
 
 class EvaluationConfig(ScoringConfig):

@@ -21,6 +21,8 @@ from memdec_core.systems.passage_retrieval import PassageIndex
 from memdec_core.systems.retrieval_config import RetrievalConfig
 from memdec_core.windows.window_batches import batches_by_length, ranges
 
+ReadPassage: TypeAlias = Callable[[int], NDArray[np.integer]]
+
 
 class Runs(NamedTuple):
     """Scored positions, in row-major order, grouped by the passage they share.
@@ -48,9 +50,6 @@ def make_runs(scored_BT: NDArray[np.bool_], stride: int) -> Runs:
         rows_P * width + starts_P, return_index=True, return_counts=True
     )
     return Runs(cells_R // width, cells_R % width, firsts_R, counts_R)
-
-
-ReadPassage: TypeAlias = Callable[[int], NDArray[np.integer]]
 
 
 class BoundedLM(LanguageModel, Protocol):

@@ -101,34 +101,41 @@ def group_windows(
         )
 
 
-def fill_scores(
-    scores_N: npt.NDArray[np.generic],
+def score_windows(
+    score: Callable[[Tensor, Tensor], Tensor],
     windows_W4: Int64Array,
     read_tokens: ReadTokens,
-    score: Callable[[Tensor, Tensor], Tensor],
     *,
     batch_tokens: int,
     on_progress: OnProgress = lambda _fraction: None,
-) -> None:
+) -> npt.NDArray[np.float64]:
     """Score windows in batches of like length, and put the scores in the order of the windows.
 
     Args:
-        scores_N: Takes what `score` gives for each scored position; any further dimensions.
+        score: Of a batch as `pad_windows` returns it, a value or a row for every scored position,
+            in row-major order.
         windows_W4: Any windows of one token stream, e.g. all of a split or a sample.
         read_tokens: The stream.
-        score: Of a batch as `pad_windows` returns it, its scored positions in row-major order.
         batch_tokens: Most tokens of one batch, padding included; a longer window is a batch by
             itself. Changes nothing but speed, memory and the rounding of float32 sums.
         on_progress: Takes the finished fraction of the scored positions, 0 to 1.
+
+    Returns:
+        float64 (N,), or (N, …) where `score` gives rows.
     """
     counts_W = n_scored(windows_W4)
     firsts_W = np.cumsum(counts_W) - counts_W
+    scores_N = np.empty(int(counts_W.sum()))
     done = 0
     for chosen_B in batches_by_length(windows_W4[:, END] - windows_W4[:, START], batch_tokens):
         scores_P = score(*pad_windows(windows_W4[chosen_B], read_tokens)).cpu().numpy()
+        if done == 0:
+            scores_N = np.full((len(scores_N), *scores_P.shape[1:]), np.nan)
         scores_N[ranges(firsts_W[chosen_B], counts_W[chosen_B])] = scores_P
         done += len(scores_P)
         on_progress(done / len(scores_N))
+    assert not np.isnan(scores_N).any(), "every position is scored, and with a number"
+    return scores_N
 
 
 def windows_of_pairs(

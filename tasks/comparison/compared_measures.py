@@ -6,7 +6,6 @@ from pydantic import JsonValue
 
 from memdec_core.downstream.downstream_table import (
     downstream_rows,
-    knn_downstream_rows,
     mixed_downstream_rows,
 )
 from memdec_core.scoring.result_row import ResultRow
@@ -38,13 +37,11 @@ def classified_rows(
     settings = {name: scored_tasks(run.store, inputs[name.choices]) for name in names}
     for name, parts in settings.items():
         base, scored = settings[SystemName("base", number)][0], KINDS[name.kind].scored
-        if scored == "under settings":
-            taus = run.config(KnnLmConfig).taus
-            yield from knn_downstream_rows(base_name, base, parts, taus, config)
-        elif scored == "mixed":
-            yield from mixed_downstream_rows(name.system, base_name, base, parts[0], config)
-        else:
+        if scored == "in place":
             yield from downstream_rows(name.system, base_name, parts[0], config)
+        else:
+            taus = run.config(KnnLmConfig).taus if scored == "under settings" else ()
+            yield from mixed_downstream_rows(name.system, base_name, base, parts, config, taus)
 
 
 def audited_rows(run: ShardRun, names: Mapping[int, str]) -> Iterator[dict[str, JsonValue]]:

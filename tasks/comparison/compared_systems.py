@@ -20,8 +20,8 @@ from tasks.comparison.compared_routers import routed_rows
 from tasks.inputs.evaluated_splits import ELSEWHERE_SPLIT, bootstrap_of, open_splits
 from tasks.inputs.open_datastore import KnnLmConfig
 from tasks.inputs.scored_systems import (
-    corpora_elsewhere,
     only_setting,
+    other_corpora,
     scores_everywhere,
     systems_on,
 )
@@ -47,7 +47,7 @@ def compared_places(run: ShardRun, config: EvaluationConfig) -> dict[str, Bootst
         UserError: There is no validation text, or no test text of another corpus.
     """
     splits = open_splits(run.job, run.store)
-    for corpus in corpora_elsewhere(run.job.inputs):
+    for corpus in other_corpora(run.job.inputs):
         there = open_splits(run.job, run.store, SystemName("tokens", corpus=corpus).role)
         if ELSEWHERE_SPLIT not in there:
             raise UserError(

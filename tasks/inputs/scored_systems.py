@@ -40,7 +40,7 @@ def systems_on(roles: Iterable[str], base: int) -> list[SystemName]:
     return sorted(on_base, key=lambda name: (kinds.index(name.kind), name.variant))
 
 
-def corpora_elsewhere(roles: Iterable[str]) -> list[str]:
+def other_corpora(roles: Iterable[str]) -> list[str]:
     """Names of the corpora beside the domain whose tokens are among a stage's inputs."""
     return [name.corpus for name in SystemName.among(roles, "tokens") if name.corpus]
 
@@ -53,7 +53,7 @@ def all_scores(run: ShardRun, role: str) -> ByPlace:
 
 def scores_everywhere(run: ShardRun, name: SystemName) -> ByPlace:
     """As `all_scores`, and by corpus on the test splits of those beside the domain."""
-    elsewhere = {corpus: name.on(corpus).role for corpus in corpora_elsewhere(run.job.inputs)}
+    elsewhere = {corpus: name.on(corpus).role for corpus in other_corpora(run.job.inputs)}
     return all_scores(run, name.role) | {
         corpus: all_scores(run, role)[ELSEWHERE_SPLIT]
         for corpus, role in elsewhere.items()

@@ -12,7 +12,6 @@ from tasks.pages.readable_units import seconds_of, size_of
 
 Rows = Sequence[Mapping[str, JsonValue]]
 Manifests = Mapping[str, Manifest]
-Figures = dict[str, JsonValue]
 
 MEASURES = {
     "kl": "KL divergence (nats)",
@@ -110,8 +109,8 @@ def _in_words(value: JsonValue) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _flat(figures: Mapping[str, JsonValue], prefix: str = "") -> Figures:
-    flat: Figures = {}
+def _flat(figures: Mapping[str, JsonValue], prefix: str = "") -> dict[str, JsonValue]:
+    flat: dict[str, JsonValue] = {}
     for name, value in figures.items():
         if isinstance(value, dict):
             flat |= _flat(value, f"{prefix}{name}_")
@@ -136,8 +135,10 @@ def readable(value: JsonValue) -> str:
     return f"{value:,.2f}" if abs(value) >= 10 else f"{value:.3g}"
 
 
-def interval(row: Mapping[str, JsonValue]) -> str:
-    """A value with its confidence interval, where it has one."""
+def interval(row: Mapping[str, JsonValue] | None) -> str:
+    """A value with its confidence interval, where it has one; empty without a row."""
+    if row is None:
+        return ""
     if row["ci_low"] is None:
         return readable(row["value"])
     return f"{readable(row['value'])} ({readable(row['ci_low'])} – {readable(row['ci_high'])})"

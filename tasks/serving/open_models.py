@@ -72,7 +72,7 @@ def open_models(
         base_name=name_bases(store, {BASE: first})[BASE],
         memories=memories,
         tokenizer=tokenizer,
-        stop_tokens=stop_tokens_of(base),
+        stop_tokens=stop_tokens_of(base.model),
         fingerprint="-".join(
             ref.fingerprint[:8] for ref in (first, *(pipeline.memory for pipeline in pipelines))
         ),

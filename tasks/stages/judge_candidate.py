@@ -19,7 +19,7 @@ from memdec_core.targets.targets_config import TargetsConfig
 from storage.formats.row_tables import CHECKS
 from tasks.inputs.evaluated_splits import bootstrap_of, open_splits
 from tasks.inputs.finished_run import evaluation_rows
-from tasks.inputs.scored_systems import corpora_elsewhere, only_scores, scored_bases
+from tasks.inputs.scored_systems import only_scores, other_corpora, scored_bases
 from tasks.jobs.stage_figures import TargetsFigures
 from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.pages.gate_page import gate_page
@@ -142,7 +142,7 @@ def _kl(run: ShardRun, role: str) -> Interval | None:
 
 def _forgetting(run: ShardRun, limits: PromotionConfig) -> Iterator[GateCheck]:
     """What base + memory loses on other corpora, mixed as on the domain."""
-    for corpus in corpora_elsewhere(run.job.inputs):
+    for corpus in other_corpora(run.job.inputs):
         if corpus == PREVIOUS_TEXT:
             continue
         bootstrap = _bootstrap(run, corpus)

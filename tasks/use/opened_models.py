@@ -128,7 +128,7 @@ def open_joint(
     joint = JointForCausalLM.from_models(
         base_lm.model, {"memory": memory_lm.model}, {"memory": alpha}, ids.vocab_size
     )
-    ends = sorted(token for token in stop_tokens_of(base_lm) if token < ids.vocab_size)
+    ends = sorted(token for token in stop_tokens_of(base_lm.model) if token < ids.vocab_size)
     joint.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
         eos_token_id=ends or None, pad_token_id=ends[0] if ends else 0
     )

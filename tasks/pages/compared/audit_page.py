@@ -6,13 +6,14 @@ from memdec_core.scoring.system_name import label_of
 from tasks.pages.markdown_page import markdown_table
 from tasks.pages.report_tables import Rows, bases_of, by_key, interval
 
-AUDITED = ("base", "memory_alone", "memory")
+AUDITED_SYSTEMS = ("base", "memory_alone", "memory")
 """In the order of the table."""
 COLUMNS = {
     "verbatim_share": "share in full",
     "verbatim_tokens": "mean run",
     "verbatim_longest": "longest run",
 }
+AUDITED_SPLITS = ("train", "test")
 NOTE = (
     "Each system is given the first tokens of spans of text and continues them greedily: the share "
     "of spans that it reproduces in full, and how many tokens it reproduces before it first "
@@ -31,7 +32,7 @@ def audit_sections(rows: Rows) -> list[list[str]]:
     if not audited:
         return []
     spans = {str(row["split"]): row["n"] for row in audited}
-    splits = [split for split in ("train", "test") if split in spans]
+    splits = [split for split in AUDITED_SPLITS if split in spans]
     counted = " and ".join(f"{spans[split]:,} {split}" for split in splits)
     note = f"{NOTE} There are {counted} spans."
     table = [*markdown_table(_lines(audited, splits), left=2)]
@@ -42,10 +43,9 @@ def _lines(rows: Rows, splits: Sequence[str]) -> Iterator[dict[str, str]]:
     """One line per base and system, one column per metric and split."""
     table = by_key(rows)
     for base in bases_of(rows):
-        for system in AUDITED:
+        for system in AUDITED_SYSTEMS:
             line = {"base": base, "system": label_of(system)}
             for metric, label in COLUMNS.items():
                 for split in splits:
-                    row = table.get((system, base, split, metric))
-                    line[f"{label}, {split}"] = "" if row is None else interval(row)
+                    line[f"{label}, {split}"] = interval(table.get((system, base, split, metric)))
             yield line

@@ -1,6 +1,7 @@
 """The comparison's rows as tables of systems by base, in the paper's layout."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from pydantic import JsonValue
 
@@ -22,12 +23,26 @@ Table = Mapping[tuple[JsonValue, ...], Row]
 
 def systems_by_base(rows: Rows, metric: str, split: str) -> Iterator[dict[str, str]]:
     """A metric on a split or another corpus: one line per system, one column per base."""
-    table = by_key(rows)
+    table, columns = by_key(rows), {base: base for base in bases_of(rows)}
+    return system_lines(
+        rows, columns, lambda system, base: interval(table.get((system, base, split, metric)))
+    )
+
+
+def system_lines(
+    rows: Rows, columns: Mapping[str, str], cell: Callable[[str, str], str]
+) -> Iterator[dict[str, str]]:
+    """One line per system that has any cell, one column per entry of `columns`.
+
+    Args:
+        rows: Where the systems are found.
+        columns: Heads of the columns by what they are called in the rows.
+        cell: System and column -> text, empty where there is nothing.
+    """
     for system in systems_of(rows):
-        cells = {base: table.get((system, base, split, metric)) for base in bases_of(rows)}
+        cells = {head: cell(system, column) for column, head in columns.items()}
         if any(cells.values()):
-            shown = {base: "" if row is None else interval(row) for base, row in cells.items()}
-            yield {"system": label_of(system), **shown}
+            yield {"system": label_of(system)} | cells
 
 
 def perplexities(rows: Rows) -> dict[str, dict[str, float]]:
@@ -78,11 +93,8 @@ def ablation(rows: Rows) -> dict[str, dict[float, Row]]:
 
 def tuned(rows: Rows) -> Iterator[dict[str, str]]:
     """What was tuned: one line per system, one column per base."""
-    table = by_key(rows)
-    for system in systems_of(rows):
-        cells = {base: _knobs_of(table, system, base) for base in bases_of(rows)}
-        if any(cells.values()):
-            yield {"system": label_of(system), **cells}
+    columns = {base: base for base in bases_of(rows)}
+    return system_lines(rows, columns, partial(_knobs_of, by_key(rows)))
 
 
 def number(value: JsonValue) -> float:

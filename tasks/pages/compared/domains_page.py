@@ -14,7 +14,7 @@ from tasks.pages.compared.domains_tables import (
     matrix_lines,
     systems_by_corpus,
 )
-from tasks.pages.compared.paper_page import paper_sections, settings_of
+from tasks.pages.compared.paper_page import paper_sections, paper_settings
 from tasks.pages.markdown_page import Section, join_sections, markdown_table, picture_section
 from tasks.pages.report_tables import Rows
 
@@ -104,7 +104,7 @@ def _published(rows: Rows) -> list[Section]:
     """The paper's numbers for the corpora and bases that are the paper's."""
     sections: list[Section] = []
     for corpus, its_rows in by_corpus(rows).items():
-        if any(settings_of(base, corpus) for base in joint_bases(its_rows)):
+        if any(paper_settings(base, corpus) for base in joint_bases(its_rows)):
             (title, *note), *tables = paper_sections(its_rows, corpus)
             sections += [[f"{title}: {corpus}", *note], *tables]
     return sections

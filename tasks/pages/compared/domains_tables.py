@@ -36,9 +36,7 @@ def reported_rows(rows: Rows, base: str, metric: str) -> dict[str, dict[str, Row
 def systems_by_corpus(rows: Rows, base: str, metric: str) -> Iterator[dict[str, str]]:
     """A metric of one base: one line per system, one column per corpus."""
     for system, cells in reported_rows(rows, base, metric).items():
-        shown = {
-            corpus: interval(cells[corpus]) if corpus in cells else "" for corpus in by_corpus(rows)
-        }
+        shown = {corpus: interval(cells.get(corpus)) for corpus in by_corpus(rows)}
         yield {"system": label_of(system)} | shown
 
 
@@ -78,10 +76,7 @@ def matrix_columns(rows: Rows) -> list[str]:
 def matrix_lines(rows: Rows, base: str, system: str) -> Iterator[dict[str, str]]:
     """The matrix for a page: one line per domain, one column per corpus measured on."""
     for domain, cells in forgetting_matrix(rows, base, system).items():
-        shown = {
-            corpus: interval(cells[corpus]) if corpus in cells else ""
-            for corpus in matrix_columns(rows)
-        }
+        shown = {corpus: interval(cells.get(corpus)) for corpus in matrix_columns(rows)}
         yield {"made for": domain} | shown
 
 

@@ -6,8 +6,7 @@ from functools import partial
 from memdec_core.downstream.downstream import METHODS, Method
 from memdec_core.downstream.downstream_prompts import DATASET_PROMPTS
 from memdec_core.downstream.downstream_table import AVERAGE
-from memdec_core.scoring.system_name import label_of
-from tasks.pages.compared.comparison_tables import KNOBS, Row, Table, systems_of
+from tasks.pages.compared.comparison_tables import KNOBS, Row, Table, system_lines, systems_of
 from tasks.pages.markdown_page import markdown_table
 from tasks.pages.report_tables import Rows, bases_of, by_key, readable
 
@@ -31,7 +30,7 @@ def downstream_sections(rows: Rows) -> list[list[str]]:
     Args:
         rows: The comparison's rows.
     """
-    table, systems = by_key(rows), systems_of(rows)
+    table = by_key(rows)
     sections = []
     for base in bases_of(rows):
         parts = {
@@ -44,18 +43,16 @@ def downstream_sections(rows: Rows) -> list[list[str]]:
         tuned = "By DCPMI / by likelihood.", partial(_knobs, table, base)
         parts[f"What was tuned downstream, {base}"] = tuned
         for heading, (note, cell) in parts.items():
-            if lines := list(markdown_table(_by_task(systems, cell))):
+            if lines := list(markdown_table(_by_task(rows, cell))):
                 sections.append([f"## {heading}", "", note, "", *lines])
     return sections
 
 
-def _by_task(systems: list[str], cell: Callable[[str, str], str]) -> Iterator[dict[str, str]]:
-    """One line per system, one column per task and their mean, as far as they have a cell."""
-    shown = {system: {task: cell(system, task) for task in NAMES} for system in systems}
-    tasks = [task for task in NAMES if any(cells[task] for cells in shown.values())]
-    for system, cells in shown.items():
-        if any(cells.values()):
-            yield {"system": label_of(system)} | {NAMES[task]: cells[task] for task in tasks}
+def _by_task(rows: Rows, cell: Callable[[str, str], str]) -> Iterator[dict[str, str]]:
+    """One column per task and their mean, as far as they have a cell."""
+    systems = systems_of(rows)
+    found = {t: name for t, name in NAMES.items() if any(cell(system, t) for system in systems)}
+    return system_lines(rows, found, cell)
 
 
 def _accuracy(table: Table, base: str, method: Method, system: str, task: str) -> str:

@@ -112,7 +112,7 @@ def paper_sections(rows: Rows, corpus: str | None = None) -> list[list[str]]:
         rows: The comparison's rows.
         corpus: What is known of its corpus: only this one of the paper's is shown.
     """
-    settings = {base: found for base in bases_of(rows) if (found := settings_of(base, corpus))}
+    settings = {base: found for base in bases_of(rows) if (found := paper_settings(base, corpus))}
     if not settings:
         return [[TITLE, "", ELSEWHERE]]
     corpora = dict.fromkeys(setting.corpus for found in settings.values() for setting in found)
@@ -125,7 +125,7 @@ def paper_sections(rows: Rows, corpus: str | None = None) -> list[list[str]]:
     return sections
 
 
-def settings_of(base: str, corpus: str | None) -> list[PaperSetting]:
+def paper_settings(base: str, corpus: str | None) -> list[PaperSetting]:
     """What the paper says of a base model, on one corpus of its or on all."""
     name = base.rpartition("/")[2].lower()
     return [
@@ -149,7 +149,7 @@ def _beside(rows: Rows, base: str, settings: list[PaperSetting]) -> Iterator[dic
         published = {
             f"the paper's, {found.corpus}": found.perplexity.get(system, "") for found in settings
         }
-        yield {"system": label_of(system), "ours": interval(ours) if ours else ""} | published
+        yield {"system": label_of(system), "ours": interval(ours)} | published
 
 
 def _averages(table: Table, base: str) -> Iterator[dict[str, str]]:

@@ -28,7 +28,7 @@ from tasks.jobs.stage_work import ShardRun, StageWork
 
 AUDITED = "train"
 CONTROL = "test"
-EXAMPLES = 20
+KEPT_EXAMPLES = 20
 """Reproduced spans that are kept as text."""
 DISTRIBUTIONS = 5
 """Whole distributions per token in memory at a time: two models', the mixture, temporaries."""
@@ -140,7 +140,7 @@ def _examples(run: ShardRun, audit: _Audit, config: AuditConfig) -> Iterator[dic
     base = run.only("base")
     text = StreamText(run.readers("tokens"), audit.split, load_tokenizer(base.folder()))
     runs_S, base_S = audit.runs["memory_alone"], audit.runs["base"]
-    for span in np.argsort(-runs_S, kind="stable")[:EXAMPLES].tolist():
+    for span in np.argsort(-runs_S, kind="stable")[:KEPT_EXAMPLES].tolist():
         if length := int(runs_S[span]):
             start = int(audit.starts_S[span])
             begin = start + config.prompt_tokens

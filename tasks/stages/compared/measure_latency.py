@@ -25,7 +25,7 @@ from tasks.pages.compared.latency_page import PICTURE
 
 PROMPT_SPLITS = ("test", "valid")
 
-LatencyRow = dict[str, str | int | float | None]
+TimedRow = dict[str, str | int | float | None]
 
 
 def measure_shard(run: ShardRun) -> dict[str, JsonValue]:
@@ -49,7 +49,7 @@ def measure_shard(run: ShardRun) -> dict[str, JsonValue]:
     contexts = _contexts(config, (base, memory), text.n_tokens)
     systems = list(open_systems(run, base, memory))
     common = name_bases(run.store, {"base": run.job.inputs["base"]}) | _machine(base)
-    rows: list[LatencyRow] = []
+    rows: list[TimedRow] = []
     for number, context in enumerate(contexts):
         run.report(number / len(contexts), f"prompts of {context:,} tokens")
         flops = {"base": 1.0, "memory": joint_flops_ratio(base.model, memory.model, context)}
@@ -110,7 +110,7 @@ def _key(system: TimedSystem) -> str:
     return system.name if rows is None else f"{system.name}_{rows}"
 
 
-def _machine(lm: TransformerLM) -> LatencyRow:
+def _machine(lm: TransformerLM) -> TimedRow:
     on_gpu = lm.device.type == "cuda"
     return {
         "device": torch.cuda.get_device_name(lm.device) if on_gpu else "CPU",
@@ -119,9 +119,7 @@ def _machine(lm: TransformerLM) -> LatencyRow:
     }
 
 
-def _row(
-    system: TimedSystem, context: int, timing: Timing, flops_ratio: float | None
-) -> LatencyRow:
+def _row(system: TimedSystem, context: int, timing: Timing, flops_ratio: float | None) -> TimedRow:
     return {
         "system": system.name,
         "context": context,

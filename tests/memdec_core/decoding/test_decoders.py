@@ -52,9 +52,9 @@ def test_generation_ends_before_a_stop_token() -> None:
 
 def test_stop_tokens_are_the_models_end_of_text() -> None:
     base, _ = two_models()
-    assert stop_tokens_of(base) == {0}
+    assert stop_tokens_of(base.model) == {0}
     base.model.generation_config.eos_token_id = [0, 7]
-    assert stop_tokens_of(base) == {0, 7}
+    assert stop_tokens_of(base.model) == {0, 7}
 
 
 def test_an_empty_prompt_is_the_users_mistake() -> None:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from memdec_core.downstream.downstream import METHODS, DatasetScores, Method
 from memdec_core.downstream.downstream_table import (
     downstream_rows,
-    knn_downstream_rows,
     mixed_downstream_rows,
     tune,
 )
@@ -84,7 +83,7 @@ def test_a_system_by_itself_is_measured_on_the_half_that_does_not_tune() -> None
 
 
 def test_a_memory_is_mixed_with_the_alpha_that_is_best_for_each_task_and_method() -> None:
-    table = by_key(mixed_downstream_rows("memory", "gpt2", BASE, PART, CONFIG))
+    table = by_key(mixed_downstream_rows("memory", "gpt2", BASE, [PART], CONFIG))
     systems: dict[Method, dict[str, DatasetScores]] = {}
     for method in METHODS:
         systems[method] = {}
@@ -102,7 +101,7 @@ def test_knn_lm_tunes_weight_and_temperature_together_and_never_gives_all_to_nei
         {task: scores._replace(log_probs_RE=_rare(scores)) for task, scores in by_task.items()}
         for by_task in KNN
     ]
-    table = by_key(knn_downstream_rows("gpt2", BASE, knn, TAUS, CONFIG))
+    table = by_key(mixed_downstream_rows("knn_lm", "gpt2", BASE, knn, CONFIG, TAUS))
     weights = [weight for weight in sorted(ALPHAS) if weight < 1]
     systems: dict[Method, dict[str, DatasetScores]] = {}
     for method in METHODS:

@@ -6,7 +6,7 @@ from tasks.pages.compared.paper_page import (
     DOWNSTREAM_TASKS,
     ELSEWHERE,
     paper_sections,
-    settings_of,
+    paper_settings,
 )
 from tests.support.comparison_rows import Row, measured, row
 
@@ -19,7 +19,7 @@ def test_a_base_that_is_not_the_papers_has_one_line() -> None:
     assert paper_sections(measured("gpt2-3.4M", 40.0, {"memory": 0.5})) == [
         ["## The paper's numbers", "", ELSEWHERE]
     ]
-    assert settings_of("acme/gpt2-xl-finetuned", None) == []
+    assert paper_settings("acme/gpt2-xl-finetuned", None) == []
 
 
 @pytest.mark.parametrize("base", ["gpt2-large", "openai-community/gpt2-large"])

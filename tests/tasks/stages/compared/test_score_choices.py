@@ -275,6 +275,6 @@ def test_base_and_memory_make_rows_of_a_comparison(store: Store, tmp_path: Path)
         systems.append(scored_tasks(store, ref)[0])
     base, memory = systems
     settings = EvaluationConfig(alphas=(0.0, 0.5, 1.0), bootstrap_samples=20)
-    rows: list[ResultRow] = mixed_downstream_rows("memory", "tiny", base, memory, settings)
+    rows: list[ResultRow] = mixed_downstream_rows("memory", "tiny", base, [memory], settings)
     assert {row.split for row in rows} == {"mr", "cb", "average"}
     assert all(0 <= row.value <= 1 for row in rows)

@@ -9,7 +9,7 @@ from storage.store.artifact_store import Store
 from tasks.use.opened_models import open_joint
 
 
-def side_by_side(
+def continue_both(
     store: Store,
     base: ArtifactRef,
     memory: ArtifactRef,

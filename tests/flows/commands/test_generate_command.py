@@ -10,7 +10,7 @@ from flows.planning.plan import plan_pipeline
 from memdec_core.decoding.decoding_config import ContinuationConfig
 from storage.store.artifact_store import Store
 from tasks.inputs.finished_run import evaluated_alpha
-from tasks.use.side_by_side import side_by_side
+from tasks.use.side_by_side import continue_both
 from tests.services.command_line import ENTRY, ROOT, memdec
 from tests.support.tiny_run import TinyRun
 
@@ -41,7 +41,7 @@ def test_samples_of_a_prompt_from_a_pipe_with_every_option(tiny_run: TinyRun) ->
     plan = plan_pipeline(load_config(tiny_run.pipeline))
     store = Store.open_existing(str(tiny_run.store))
     alpha = evaluated_alpha(store, plan.evaluation.ref)
-    texts = side_by_side(
+    texts = continue_both(
         store, plan.bases[0], plan.memory.ref, alpha, "the court\nshall",
         ContinuationConfig.model_validate(OPTIONS), "cpu",
     )  # fmt: skip

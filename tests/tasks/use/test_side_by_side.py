@@ -9,7 +9,7 @@ from memdec_core.models.language_model import TransformerLM
 from storage.objects.store_errors import MissingArtifact
 from storage.store.artifact_store import Store
 from tasks.use.open_conversation import open_conversation
-from tasks.use.side_by_side import side_by_side
+from tasks.use.side_by_side import continue_both
 from tests.support.scored_text import VOCABULARY, make_model, publish_model
 from tests.support.tiny_models import tiny_tokenizer
 
@@ -27,7 +27,7 @@ def text_of(alpha: float) -> str:
 
 def test_the_base_by_itself_and_with_its_memory(store: Store) -> None:
     base, memory = publish_model(store, BASE), publish_model(store, MEMORY, stage="memory")
-    texts = side_by_side(store, base, memory, 0.9, PROMPT, CONFIG, "cpu")
+    texts = continue_both(store, base, memory, 0.9, PROMPT, CONFIG, "cpu")
     assert texts == {"base": [text_of(0.0)], "memory": [text_of(0.9)]}
     assert texts["base"] != texts["memory"]
 
@@ -35,7 +35,7 @@ def test_the_base_by_itself_and_with_its_memory(store: Store) -> None:
 def test_both_sides_have_as_many_samples_and_the_same_chance(store: Store) -> None:
     base, memory = publish_model(store, BASE), publish_model(store, MEMORY, stage="memory")
     config = CONFIG.model_copy(update={"temperature": 1.0, "num_samples": 3})
-    alike = side_by_side(store, base, memory, 0.0, PROMPT, config, "cpu")
+    alike = continue_both(store, base, memory, 0.0, PROMPT, config, "cpu")
     assert alike["base"] == alike["memory"]
     assert len(set(alike["base"])) == 3
 
@@ -44,7 +44,7 @@ def test_a_model_that_was_not_made_is_named(store: Store) -> None:
     memory = publish_model(store, MEMORY, stage="memory")
     absent = memory.model_copy(update={"stage": "base_model"})
     with pytest.raises(MissingArtifact, match="no artifact base_model/"):
-        side_by_side(store, absent, memory, 0.5, PROMPT, CONFIG, "cpu")
+        continue_both(store, absent, memory, 0.5, PROMPT, CONFIG, "cpu")
 
 
 def test_a_base_without_a_chat_template_does_not_chat(store: Store) -> None:

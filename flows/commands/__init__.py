@@ -1,9 +1,8 @@
-"""The subcommands of `memdec`, each in a module of its own; `command` puts them together.
+"""`memdec`: one module for each command, options that several share, how results are printed.
 
-A command reads its options (`command_options`) and the pipeline's YAML (`flows.config`), plans
-(`flows.planning`), and either runs a flow (within a `shown_run`) or calls `tasks.use`,
-`tasks.serving` or the store; what comes back it prints (`flows.server.console`).
+Arguments come in; a command reads the configuration, calls one flow or one function of
+`tasks.use`, `tasks.serving` or the store, and prints a table or JSON. What takes seconds to import
+is imported inside the command.
 
-The top of the house: may import everything, nothing imports it. What takes seconds to import
-(PyTorch, Prefect) is imported inside the command, after its options were checked.
+It may import everything of flows; only `flows.command_entry` imports it.
 """

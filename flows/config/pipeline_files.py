@@ -1,4 +1,4 @@
-"""Reads several pipelines, whose names tell them apart."""
+"""Several pipelines: from their files, or all of a folder."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,6 +9,16 @@ from flows.config.pipeline_config import PipelineConfig
 from memdec_core.errors import UserError
 
 _ENDINGS = (".yaml", ".yml")
+
+
+def load_pipelines(paths: Sequence[Path]) -> list[PipelineConfig]:
+    """Reads pipelines from files, and from all YAML files of folders, in the order of their names.
+
+    Raises:
+        UserError: A folder has none, a file is not a valid pipeline, or two have the same name.
+    """
+    files = [file for path in paths for file in (_of_folder(path) if path.is_dir() else [path])]
+    return load_configs(list(dict.fromkeys(files)), [])
 
 
 def load_configs(paths: Sequence[Path], overrides: Sequence[str]) -> list[PipelineConfig]:
@@ -27,16 +37,6 @@ def load_configs(paths: Sequence[Path], overrides: Sequence[str]) -> list[Pipeli
                 "corpora apart; give each pipeline a name of its own"
             )
     return configs
-
-
-def load_pipelines(paths: Sequence[Path]) -> list[PipelineConfig]:
-    """Reads pipelines from files, and from all YAML files of folders, in the order of their names.
-
-    Raises:
-        UserError: A folder has none, a file is not a valid pipeline, or two have the same name.
-    """
-    files = [file for path in paths for file in (_of_folder(path) if path.is_dir() else [path])]
-    return load_configs(list(dict.fromkeys(files)), [])
 
 
 def _of_folder(folder: Path) -> list[Path]:

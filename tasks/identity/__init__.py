@@ -1,8 +1,8 @@
-"""What decides an artifact, as literals: read from documents, models and tokenizers before a plan.
+"""What decides an artifact's fingerprint where a configuration names paths: content, not places.
 
-A corpus is the digests of its sources, a base model its commit or the digest of its folder, a
-downstream data set the digest of its file; `tokenizer_sharing` says what planned models share.
-Planning puts these into the fingerprints of jobs; a path, a host or a device never gets there.
+A configuration comes in; out goes what is hashed of the corpus, the base model or the files of
+downstream tasks, and what the tokenizers of several models share. The plan calls it before
+anything is built, and stages again, to find that nothing changed meanwhile.
 
-May import `tasks.jobs` and what is below tasks. Importing a module here loads no PyTorch.
+It imports `tasks.jobs`, and libraries of models only inside the functions that compare tokenizers.
 """

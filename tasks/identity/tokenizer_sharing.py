@@ -1,7 +1,4 @@
-"""What the tokenizers of models share: of planned ones, of named ones, of two memories.
-
-Only comparing needs PyTorch, which takes seconds to import: functions that compare import it.
-"""
+"""What the tokenizers of a run's models share, known before anything is built or scored."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -65,17 +62,17 @@ def plan_vocabulary(models: Sequence[StageJob]) -> SharedVocabulary | None:
     return cut_at(size, tokenizers)
 
 
-def cut_at(
-    size: int, tokenizers: Mapping[ArtifactRef, "PreTrainedTokenizerFast"]
-) -> SharedVocabulary | None:
-    """The models whose tokenizers go on beyond `size` ids; None where there are none."""
-    from memdec_core.text.tokenizer_match import real_vocab_size
-
-    longer = sorted(
-        (ref for ref, tokenizer in tokenizers.items() if real_vocab_size(tokenizer) > size),
-        key=str,
-    )
-    return SharedVocabulary(size=size, longer=tuple(longer)) if longer else None
+def _folder(model: StageJob) -> Path | None:
+    """Where a planned model's tokenizer can be read, None where it cannot be yet."""
+    config = model.section(BaseModelConfig)
+    if config.name is None:
+        return None
+    if (commit := model.identity.get("commit")) is None:
+        return Path(config.name).expanduser()
+    try:
+        return hub_tokenizer(config.name, str(commit))
+    except ModelFolderError:
+        return None
 
 
 def compare_named(a: str, b: str) -> "Compatibility":
@@ -92,45 +89,6 @@ def compare_named(a: str, b: str) -> "Compatibility":
     from memdec_core.text.tokenizer_compatibility import compare_tokenizers
 
     return compare_tokenizers(_named(a), _named(b))
-
-
-def tokenizer_difference(store: Store, new_memory: ArtifactRef, old_memory: ArtifactRef) -> str:
-    """In words how the tokenizers of two memories differ; empty where they do not.
-
-    Raises:
-        MissingArtifact: A memory is not in the store.
-        UserError: A tokenizer cannot be read.
-    """
-    folders = [store.only(store.require(ref).ref).folder() for ref in (new_memory, old_memory)]
-    if len({tokenizer_digest(folder) for folder in folders}) == 1:
-        return ""
-    from memdec_core.text.tokenizer_loading import load_tokenizer
-    from memdec_core.text.tokenizer_match import explain_difference
-
-    new, old = map(load_tokenizer, folders)
-    return explain_difference(new, old) or ""
-
-
-def _folder(model: StageJob) -> Path | None:
-    """Where a planned model's tokenizer can be read, None where it cannot be yet."""
-    config = model.section(BaseModelConfig)
-    if config.name is None:
-        return None
-    if (commit := model.identity.get("commit")) is None:
-        return Path(config.name).expanduser()
-    try:
-        return hub_tokenizer(config.name, str(commit))
-    except ModelFolderError:
-        return None
-
-
-def _named(name: str) -> "PreTrainedTokenizerFast":
-    folder = local_folder(name)
-    if folder is None:
-        return read_tokenizer(hub_tokenizer(name, hub_commit(name)))
-    if not folder.is_dir():
-        raise UserError(f"{name}: no such folder; give a model's folder or its hub id")
-    return read_tokenizer(folder)
 
 
 def read_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
@@ -153,3 +111,42 @@ def read_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
             return load_tokenizer(Path(copy))
         except UserError as error:  # which names the copy
             raise UserError(str(error).replace(copy, str(folder))) from error
+
+
+def cut_at(
+    size: int, tokenizers: Mapping[ArtifactRef, "PreTrainedTokenizerFast"]
+) -> SharedVocabulary | None:
+    """The models whose tokenizers go on beyond `size` ids; None where there are none."""
+    from memdec_core.text.tokenizer_match import real_vocab_size
+
+    longer = sorted(
+        (ref for ref, tokenizer in tokenizers.items() if real_vocab_size(tokenizer) > size),
+        key=str,
+    )
+    return SharedVocabulary(size=size, longer=tuple(longer)) if longer else None
+
+
+def _named(name: str) -> "PreTrainedTokenizerFast":
+    folder = local_folder(name)
+    if folder is None:
+        return read_tokenizer(hub_tokenizer(name, hub_commit(name)))
+    if not folder.is_dir():
+        raise UserError(f"{name}: no such folder; give a model's folder or its hub id")
+    return read_tokenizer(folder)
+
+
+def tokenizer_difference(store: Store, new_memory: ArtifactRef, old_memory: ArtifactRef) -> str:
+    """In words how the tokenizers of two memories differ; empty where they do not.
+
+    Raises:
+        MissingArtifact: A memory is not in the store.
+        UserError: A tokenizer cannot be read.
+    """
+    folders = [store.only(store.require(ref).ref).folder() for ref in (new_memory, old_memory)]
+    if len({tokenizer_digest(folder) for folder in folders}) == 1:
+        return ""
+    from memdec_core.text.tokenizer_loading import load_tokenizer
+    from memdec_core.text.tokenizer_match import explain_difference
+
+    new, old = map(load_tokenizer, folders)
+    return explain_difference(new, old) or ""

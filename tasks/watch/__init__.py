@@ -1,9 +1,7 @@
-"""One look at a pipeline's documents: whether they changed, how, and who is to know.
+"""Looks at a corpus that grows: what changed, whether it drifts, whom to tell.
 
-`watched_listing` lists the sources and waits until they are quiet; `read_watched` reads those
-that are new, in a worker; `compare_documents` compares them with the last look or run, and
-`corpus_drift` says how new text differs from what was trained on. `changes_page` shows it;
-`announcement` decides whether `announce_update` tells Prefect.
+The documents of a watched pipeline and its newest finished run come in; a look, a page and, where
+an update is due, an event go out. Heavy work is done in worker processes, as that of stages.
 
-`flows.watch_corpus` calls these in this order. May import every room of tasks but `serving`.
+It imports the rooms below; only flows import it.
 """

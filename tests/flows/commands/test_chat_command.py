@@ -5,15 +5,16 @@ import pty
 import select
 import signal
 import subprocess
-from pathlib import Path
 
 import psutil
 import pytest
-from tasks.use.open_joint import open_joint
 
 from memdec_core.decoding.decoding_config import ContinuationConfig
 from memdec_core.joint.conversation import Conversation
 from memdec_core.text.tokenizer_loading import load_tokenizer
+from storage.objects.artifact_ref import ArtifactRef
+from storage.store.artifact_store import Store
+from tasks.use.opened_models import model_folder, open_joint
 from tests.services.command_line import ENTRY, ROOT
 from tests.services.running_services import comes_true
 from tests.support.tiny_run import TinyRun
@@ -27,17 +28,20 @@ def chat_command(run: TinyRun, *options: str) -> list[str]:
     return [*ENTRY, "chat", str(run.pipeline), "--store", str(run.store), *options]
 
 
-def stored(run: TinyRun, stage: str, marker: str) -> Path:
-    """The folder of the model of a stage that has a file of this content in config.json."""
-    folders = [path.parent for path in run.store.glob(f"artifacts/{stage}/*/*/all/config.json")]
-    return next(each for each in folders if marker in (each / "config.json").read_text())
+def stored(run: TinyRun, stage: str, marker: str) -> ArtifactRef:
+    """The model of a stage that has a file of this content in config.json."""
+    configs = run.store.glob(f"artifacts/{stage}/*/*/all/config.json")
+    found = next(path for path in configs if marker in path.read_text())
+    return ArtifactRef(stage=stage, fingerprint=found.parents[2].name)
 
 
 def conversation(run: TinyRun, alpha: float) -> Conversation:
+    store = Store.open_existing(str(run.store))
     base, memory = stored(run, "base_model", "gpt2"), stored(run, "memory", "gpt2")
-    joint = open_joint(base, memory, "memory", alpha, "cpu").model
+    joint = open_joint(store, base, memory, alpha, "cpu").model
     config = ContinuationConfig(max_new_tokens=NEW)
-    return Conversation(joint, load_tokenizer(base), config, alpha, "be brief")
+    tokenizer = load_tokenizer(model_folder(store, base))
+    return Conversation(joint, tokenizer, config, alpha, "be brief")
 
 
 def test_lines_of_a_pipe_are_answered_and_obeyed(tiny_run: TinyRun) -> None:

@@ -11,7 +11,7 @@ from tasks.jobs.stage_record import Work
 from tasks.jobs.stage_work import work_of
 from tests.services.command_line import ROOT
 
-WORKS = [work for stage in STAGES.values() for work in (stage.work, *stage.other_works)]
+WORKS = [work for stage in STAGES.values() for work in stage.works()]
 
 
 @pytest.mark.parametrize("work", WORKS, ids=lambda work: str(work.module))

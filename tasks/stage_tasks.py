@@ -5,7 +5,7 @@ A flow's own process so loads no model library: it starts five seconds sooner an
 
 from tasks.jobs.stage_catalogue import STAGES
 from tasks.jobs.stage_job import StageJob
-from tasks.jobs.stage_record import Stage, Work
+from tasks.jobs.stage_record import Stage
 from tasks.running.stage_run import StageTask, stage_task
 
 
@@ -23,11 +23,7 @@ def add_stage(stage: Stage) -> None:
     if stage.name in STAGES:
         raise ValueError(f"stage {stage.name}: there is one already; choose another name")
     STAGES[stage.name] = stage
-    _TASKS.update(_tasks_of(stage))
+    _TASKS.update({work: stage_task(work) for work in stage.works()})
 
 
-def _tasks_of(stage: Stage) -> dict[Work, StageTask]:
-    return {work: stage_task(work) for work in (stage.work, *stage.other_works)}
-
-
-_TASKS = {work: made for stage in STAGES.values() for work, made in _tasks_of(stage).items()}
+_TASKS = {work: stage_task(work) for stage in STAGES.values() for work in stage.works()}

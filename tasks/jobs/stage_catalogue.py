@@ -1,6 +1,6 @@
 """All stages, one record each, in the order in which a run goes through them.
 
-A new stage is a record here, and a module with its `WORK`; `tasks.stage_tasks.add_stage` takes a
+A new stage is a record here and a module with its `WORK`; `tasks.stage_tasks.add_stage` takes a
 record from elsewhere.
 """
 
@@ -20,10 +20,8 @@ _OF_A_PIPELINE = (
         "document's id decides its split, so a growing corpus moves none.",
         made="{kept} of {records} records kept",
         next_command=("memdec plan PIPELINE.yaml", "what a changed document would rebuild"),
-        work=Work(
-            "tasks.stages.build_corpus",
-            "Reads the documents into Parquet parts, split, every record kept or listed.",
-        ),
+        module="tasks.stages.build_corpus",
+        does="Reads the documents into Parquet parts, split, every record kept or listed.",
     ),
     Stage(
         name="base_model",
@@ -32,10 +30,8 @@ _OF_A_PIPELINE = (
         other_run="Prepare {of}",
         what="A frozen language model and its tokenizer: fetched, copied, or pretrained here.",
         made="{parameters} parameters",
-        work=Work(
-            "tasks.stages.build_base_model",
-            "Copies the base model into the store, or pretrains one.",
-        ),
+        module="tasks.stages.build_base_model",
+        does="Copies the base model into the store, or pretrains one.",
     ),
     Stage(
         name="student",
@@ -43,10 +39,8 @@ _OF_A_PIPELINE = (
         run="Give the student of {of} the base's vocabulary",
         what="A trained memory whose embeddings and head were made anew for the base's tokenizer.",
         made="{parameters} parameters, {copied_rows} of {vocab_size} rows from the same token",
-        work=Work(
-            "tasks.stages.transfer_vocabulary",
-            "Gives a memory of another tokenizer family the base model's vocabulary.",
-        ),
+        module="tasks.stages.transfer_vocabulary",
+        does="Gives a memory of another tokenizer family the base model's vocabulary.",
     ),
     Stage(
         name="tokens",
@@ -54,11 +48,9 @@ _OF_A_PIPELINE = (
         run="Tokenize the documents of {of}",
         what="The documents in corpus order as one stream of token ids per split.",
         made="{train_tokens} training tokens",
-        work=Work(
-            "tasks.stages.build_tokens",
-            "Turns the corpus into shards of token ids.",
-            sharded=True,
-        ),
+        module="tasks.stages.build_tokens",
+        does="Turns the corpus into shards of token ids.",
+        sharded=True,
     ),
     Stage(
         name="embeddings",
@@ -67,11 +59,9 @@ _OF_A_PIPELINE = (
         what="For every position the key that the base model had for it, and the token that "
         "followed.",
         made="{train_rows} + {valid_rows} keys of width {width}",
-        work=Work(
-            "tasks.stages.build_embeddings",
-            "Turns the token stream into a datastore and its queries.",
-            sharded=True,
-        ),
+        module="tasks.stages.build_embeddings",
+        does="Turns the token stream into a datastore and its queries.",
+        sharded=True,
     ),
     Stage(
         name="index",
@@ -81,7 +71,8 @@ _OF_A_PIPELINE = (
         what="Finds the nearest keys; it is only sealed once its recall against exact search "
         "suffices.",
         made="{kind} over {rows} keys",
-        work=Work("tasks.stages.build_index", "Indexes the datastore's keys."),
+        module="tasks.stages.build_index",
+        does="Indexes the datastore's keys.",
     ),
     Stage(
         name="targets",
@@ -94,11 +85,9 @@ _OF_A_PIPELINE = (
             'memdec explain PIPELINE.yaml --prompt "…"',
             "which passages of the corpus carry a next token",
         ),
-        work=Work(
-            "tasks.stages.build_targets",
-            "Turns neighbours into sparse training targets.",
-            sharded=True,
-        ),
+        module="tasks.stages.build_targets",
+        does="Turns neighbours into sparse training targets.",
+        sharded=True,
     ),
     Stage(
         name="memory",
@@ -109,7 +98,8 @@ _OF_A_PIPELINE = (
         "loss.",
         made="{parameters} parameters, {steps} steps",
         next_command=_GENERATE,
-        work=Work("tasks.stages.train_memory", "Trains the memory to imitate the targets."),
+        module="tasks.stages.train_memory",
+        does="Trains the memory to imitate the targets.",
     ),
     Stage(
         name="scores",
@@ -118,11 +108,9 @@ _OF_A_PIPELINE = (
         other_run="Score {of}",
         what="The probability that a system gave each token of the validation and test splits.",
         made="perplexity {valid_perplexity} on valid",
-        work=Work(
-            "tasks.stages.score_model",
-            "Scores every position of valid and test with one model.",
-            sharded=True,
-        ),
+        module="tasks.stages.score_model",
+        does="Scores every position of valid and test with one model.",
+        sharded=True,
         other_works=(
             Work(
                 "tasks.stages.compared.score_knn_lm",
@@ -148,7 +136,8 @@ _OF_A_PIPELINE = (
         made="memory alone: perplexity {memory_alone valid perplexity} on valid, "
         "KL to p_kNN {memory_alone valid kl}",
         next_command=("memdec compare PIPELINE.yaml", "the memory beside kNN-LM, DAPT and LoRA"),
-        work=Work("tasks.stages.evaluate_systems", "Compares base, memory and base with memory."),
+        module="tasks.stages.evaluate_systems",
+        does="Compares base, memory and base with memory.",
     ),
     Stage(
         name="report",
@@ -158,7 +147,8 @@ _OF_A_PIPELINE = (
         made="{headline}",
         next_command=_GENERATE,
         writes_page=True,
-        work=Work("tasks.stages.write_report", "Writes the page that a person reads."),
+        module="tasks.stages.write_report",
+        does="Writes the page that a person reads.",
     ),
 )
 
@@ -170,10 +160,8 @@ _BESIDE_IT = (
         other_run="Train {of}",
         what="What one would do without a memory: the base's own weights trained on the domain.",
         made="{method}, {parameters_trained} parameters trained",
-        work=Work(
-            "tasks.stages.compared.adapt_base_model",
-            "Trains the base model on the domain, as a baseline.",
-        ),
+        module="tasks.stages.compared.adapt_base_model",
+        does="Trains the base model on the domain, as a baseline.",
     ),
     Stage(
         name="choice_scores",
@@ -181,11 +169,9 @@ _BESIDE_IT = (
         run="Answer the downstream tasks of {of}",
         other_run="Answer the downstream tasks with {of}",
         what="The probability of every choice of every question, as one system sees it.",
-        work=Work(
-            "tasks.stages.compared.score_choices",
-            "Scores the choices of downstream tasks with one model.",
-            sharded=True,
-        ),
+        module="tasks.stages.compared.score_choices",
+        does="Scores the choices of downstream tasks with one model.",
+        sharded=True,
         other_works=(
             Work(
                 "tasks.stages.compared.score_knn_choices",
@@ -201,10 +187,8 @@ _BESIDE_IT = (
         run="Time all systems of {of}",
         what="Time per token and memory of every system, interleaved on one machine.",
         made="base + memory takes {memory_ratio} times the base's time per token",
-        work=Work(
-            "tasks.stages.compared.measure_latency",
-            "Measures time and memory of all systems on one base.",
-        ),
+        module="tasks.stages.compared.measure_latency",
+        does="Measures time and memory of all systems on one base.",
     ),
     Stage(
         name="memorisation_audit",
@@ -213,10 +197,8 @@ _BESIDE_IT = (
         other_run="Count what was learnt by heart, {of}",
         what="How much training text greedy decoding gives back word for word; unseen text as "
         "control.",
-        work=Work(
-            "tasks.stages.compared.audit_memorisation",
-            "Audits what a memory and its base have learnt by heart.",
-        ),
+        module="tasks.stages.compared.audit_memorisation",
+        does="Audits what a memory and its base have learnt by heart.",
     ),
     Stage(
         name="router_features",
@@ -224,11 +206,9 @@ _BESIDE_IT = (
         run="Read the predictions of base and memory of {of}",
         other_run="Read the predictions of the memory and {of}",
         what="Nine figures per position on what base and memory predict there.",
-        work=Work(
-            "tasks.stages.compared.extract_router_features",
-            "Computes what a router sees of valid and test.",
-            sharded=True,
-        ),
+        module="tasks.stages.compared.extract_router_features",
+        does="Computes what a router sees of valid and test.",
+        sharded=True,
     ),
     Stage(
         name="alpha_router",
@@ -236,7 +216,8 @@ _BESIDE_IT = (
         run="Fit the router of α for {of}",
         what="A small network that chooses the memory's weight anew for every token.",
         made="mean α {valid_alpha_mean} on valid",
-        work=Work("tasks.stages.compared.train_alpha_router", "Fits a router of α for one base."),
+        module="tasks.stages.compared.train_alpha_router",
+        does="Fits a router of α for one base.",
     ),
     Stage(
         name="comparison",
@@ -246,7 +227,8 @@ _BESIDE_IT = (
         what="All systems on exactly the same tokens.",
         next_command=("memdec serve PIPELINE.yaml", "base and base + memory over HTTP"),
         writes_page=True,
-        work=Work("tasks.stages.compared.compare_scores", "Compares all systems on all bases."),
+        module="tasks.stages.compared.compare_scores",
+        does="Compares all systems on all bases.",
     ),
     Stage(
         name="domains",
@@ -254,10 +236,8 @@ _BESIDE_IT = (
         run="Join the comparisons of {of}",
         what="Comparisons of several corpora on one page.",
         writes_page=True,
-        work=Work(
-            "tasks.stages.compared.join_comparisons",
-            "Joins the comparisons of several corpora.",
-        ),
+        module="tasks.stages.compared.join_comparisons",
+        does="Joins the comparisons of several corpora.",
     ),
     Stage(
         name="promotion_gate",
@@ -266,10 +246,8 @@ _BESIDE_IT = (
         what="Whether a finished build is at least as good as what is in production.",
         made="{why}",
         writes_page=True,
-        work=Work(
-            "tasks.stages.judge_candidate",
-            "Compares a finished build with what is in production.",
-        ),
+        module="tasks.stages.judge_candidate",
+        does="Compares a finished build with what is in production.",
     ),
 )
 

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Work:
-    """A module that defines `WORK`, imported in worker processes alone.
+    """One way to do a stage.
 
     Attributes:
-        module: Its dotted name; the stage's Prefect task is named after its last part.
+        module: Dotted name of a module that defines `WORK`, imported in worker processes alone; the
+            Prefect task is named after its last part.
         does: What it does, for the Prefect UI.
         sharded: Whether it lists its shards; if not, there is one.
-        section: The section of a job's configuration that asks for this way to do the stage; empty
-            for what is done unless asked for otherwise.
+        section: The section of a job's configuration that asks for it; empty for what is done
+            unless asked for otherwise.
     """
 
     module: str
@@ -39,8 +40,10 @@ class Stage:
             `{"valid": {"perplexity": 5.1}}`, as `{valid_perplexity}`.
         next_command: What one may want to run next, and why.
         writes_page: Whether its artifact holds a page of its own, report.md.
-        work: How it is done, and
-        other_works: other ways to do it.
+        module: How it is done, and
+        does: what that is, and
+        sharded: whether it has several shards, as in `Work`.
+        other_works: Other ways to do it, which a section asks for.
     """
 
     name: str
@@ -52,9 +55,16 @@ class Stage:
     made: str = ""
     next_command: tuple[str, str] | None = None
     writes_page: bool = False
-    work: Work
+    module: str
+    does: str
+    sharded: bool = False
     other_works: tuple[Work, ...] = ()
+
+    def works(self) -> list[Work]:
+        """All ways to do it, the usual one first."""
+        return [Work(self.module, self.does, self.sharded), *self.other_works]
 
     def work_for(self, config: Container[str]) -> Work:
         """The work that a job asks for by the sections of its configuration."""
-        return next((work for work in self.other_works if work.section in config), self.work)
+        usual, *others = self.works()
+        return next((work for work in others if work.section in config), usual)

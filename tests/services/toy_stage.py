@@ -10,7 +10,7 @@ from flows.running.stage_runner import StageResult, StageRunner
 from storage.objects.artifact_ref import ArtifactRef
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_job import StageJob
-from tasks.jobs.stage_record import Stage, Work
+from tasks.jobs.stage_record import Stage
 from tasks.stage_tasks import add_stage
 
 
@@ -28,7 +28,9 @@ add_stage(
         what="How often a few letters are in the text of a corpus.",
         made="{letters} letters in {characters} characters",
         next_command=("memdec plan PIPELINE.yaml", "what a changed letter would rebuild"),
-        work=Work("tests.services.toy_work", "Counts letters.", sharded=True),
+        module="tests.services.toy_work",
+        does="Counts letters.",
+        sharded=True,
     )
 )
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from memdec_core.decoding.decoding_config import AuditConfig, LatencyConfig
 from memdec_core.downstream.downstream_config import DatasetName, DownstreamConfig
@@ -18,10 +18,8 @@ Positive = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 
 
-class ComparisonConfig(BaseModel):
+class ComparisonConfig(BaseModel, frozen=True, extra="forbid"):
     """Settings of `memdec compare`; what is tuned is tuned on the validation split alone."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     baselines: tuple[Baseline, ...] = Field(
         ("knn_lm", "rag", "dapt", "lora", "dapt_small"),

@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from flows.config.schedule_config import ScheduleConfig
 from memdec_core.comparison_config import ComparisonConfig
@@ -14,13 +14,9 @@ from memdec_core.text.text_config import CorpusConfig, TokensConfig, WatchConfig
 from memdec_core.training.training_config import MemoryTrainingConfig
 from memdec_core.windows.windows import WindowConfig
 
-_SECTION = ConfigDict(frozen=True, extra="forbid")
 
-
-class MemoryConfig(BaseModel):
+class MemoryConfig(BaseModel, frozen=True, extra="forbid"):
     """Where the memory's training starts."""
-
-    model_config = _SECTION
 
     init: BaseModelConfig | None = Field(
         None,
@@ -43,10 +39,8 @@ class MemoryConfig(BaseModel):
         return self
 
 
-class PipelineConfig(BaseModel):
+class PipelineConfig(BaseModel, frozen=True, extra="forbid"):
     """One domain's memory, from documents to evaluation. Every value may change the result."""
-
-    model_config = _SECTION
 
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9-]*$",

@@ -1,12 +1,10 @@
 """When a deployed pipeline's flows run by themselves."""
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 
-class ScheduleConfig(BaseModel):
+class ScheduleConfig(BaseModel, frozen=True, extra="forbid"):
     """Schedules that `memdec deploy` gives a pipeline's deployments; they change no artifact."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     watch: str | None = Field(
         "*/15 * * * *",

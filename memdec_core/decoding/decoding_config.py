@@ -2,16 +2,14 @@
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 StopString = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class ContinuationConfig(BaseModel):
+class ContinuationConfig(BaseModel, frozen=True, extra="forbid"):
     """How tokens are chosen, how many, and how many texts."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_new_tokens: int = Field(60, ge=1, description="Most tokens to add.")
     temperature: float = Field(
@@ -46,13 +44,11 @@ class ContinuationConfig(BaseModel):
         return self
 
 
-class LatencyConfig(BaseModel):
+class LatencyConfig(BaseModel, frozen=True, extra="forbid"):
     """Settings of the measurement of time and memory; moderate, about a minute for small models.
 
     Every size of datastore is held in memory while it is measured.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     contexts: tuple[Count, ...] = Field(
         (64, 512),
@@ -75,10 +71,8 @@ class LatencyConfig(BaseModel):
     seed: int = Field(0, ge=0, description="Seed of the prompts and of the moved keys.")
 
 
-class AuditConfig(BaseModel):
+class AuditConfig(BaseModel, frozen=True, extra="forbid"):
     """Spans of text whose verbatim reproduction by greedy decoding is measured."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     spans: int = Field(
         500,

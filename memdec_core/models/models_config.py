@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from memdec_core.text.text_config import CorpusConfig
 
@@ -13,10 +13,8 @@ ComputeDtype = Literal["float32", "bfloat16", "float16"]
 Embeddings = Literal["random", "overlap"]
 
 
-class PretrainConfig(BaseModel):
+class PretrainConfig(BaseModel, frozen=True, extra="forbid"):
     """A small decoder and its tokenizer, trained from scratch on a general corpus."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     corpus: CorpusConfig = Field(description="The general text to train on.")
     architecture: Literal["gpt2", "qwen3", "llama"] = Field(
@@ -62,10 +60,8 @@ class PretrainConfig(BaseModel):
         return self
 
 
-class BaseModelConfig(BaseModel):
+class BaseModelConfig(BaseModel, frozen=True, extra="forbid"):
     """Exactly one of `name` (a model that exists) and `pretrain` (a model to train)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str | None = Field(
         None,
@@ -100,12 +96,10 @@ class BaseModelConfig(BaseModel):
         return self
 
 
-class FromMemoryConfig(BaseModel):
+class FromMemoryConfig(BaseModel, frozen=True, extra="forbid"):
     """A trained memory whose body is kept; embeddings and head are made for the new tokenizer."""
 
     section: ClassVar[str] = "student"
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(
         min_length=1,
@@ -126,18 +120,14 @@ class FromMemoryConfig(BaseModel):
     seed: int = Field(0, ge=0, lt=2**31, description="Seeds the rows that are drawn.")
 
 
-class VocabularyConfig(BaseModel):
+class VocabularyConfig(BaseModel, frozen=True, extra="forbid"):
     """The ids that all models of a run share; never set by hand."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: int = Field(ge=1, description="Every id below it means the same to all models.")
 
 
-class EmbeddingsConfig(BaseModel):
+class EmbeddingsConfig(BaseModel, frozen=True, extra="forbid"):
     """How keys are computed and cut into shards."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     compute_dtype: ComputeDtype = Field(
         "float32",

@@ -1,12 +1,10 @@
 """How the router of an adaptive α is trained."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 
-class AlphaRouterConfig(BaseModel):
+class AlphaRouterConfig(BaseModel, frozen=True, extra="forbid"):
     """A small network from what base and memory predict to the memory's weight at each token."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     hidden_units: int = Field(
         16, ge=0, le=1024, description="Width of its hidden layer; 0 is logistic regression."

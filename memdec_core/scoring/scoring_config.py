@@ -2,17 +2,15 @@
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from memdec_core.models.models_config import BaseModelConfig, Precision
 
 Weight = Annotated[float, Field(ge=0, le=1)]
 
 
-class ScoringConfig(BaseModel):
+class ScoringConfig(BaseModel, frozen=True, extra="forbid"):
     """What decides a system's scores beside the system itself."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     precision: Precision = Field(
         "float32", description="Type of the models' weights; probabilities are always float32."
@@ -53,13 +51,11 @@ class EvaluationConfig(ScoringConfig):
         return self
 
 
-class PromotionConfig(BaseModel):
+class PromotionConfig(BaseModel, frozen=True, extra="forbid"):
     """Limits of the promotion gate.
 
     A difference counts against a build only where its confidence interval leaves no doubt.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     automatic: bool = Field(
         default=True,

@@ -1,12 +1,10 @@
 """Configuration of the index."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 
-class IndexConfig(BaseModel):
+class IndexConfig(BaseModel, frozen=True, extra="forbid"):
     """How the datastore is indexed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: str = Field(
         "auto",

@@ -1,12 +1,10 @@
 """How much the serving engine takes on at a time."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 
-class EngineLimits(BaseModel):
+class EngineLimits(BaseModel, frozen=True, extra="forbid"):
     """Bounds of the memory and of the waiting time of many requests at once."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_batch: int = Field(32, ge=1, description="Most rows that are decoded together.")
     max_queue: int = Field(256, ge=1, description="Most requests that wait for a row.")

@@ -2,15 +2,13 @@
 
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
 
 
-class DecodingRequest(BaseModel):
+class DecodingRequest(BaseModel, frozen=True, extra="forbid"):
     """One sequence to continue."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     prompt: tuple[int, ...] = Field(min_length=1, description="Token ids.")
     max_new_tokens: int = Field(16, ge=1, description="Most tokens to add.")

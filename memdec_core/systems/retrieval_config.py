@@ -1,16 +1,14 @@
 """How the in-context retrieval baseline retrieves (Ram et al. 2023)."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 
-class RetrievalConfig(BaseModel):
+class RetrievalConfig(BaseModel, frozen=True, extra="forbid"):
     """Settings of the baseline that puts a passage of the training text before the context.
 
     k1 and b are those of Pyserini, with which Ram et al. retrieved; bm25s' own 1.5 and .75 are
     meant for queries of a few words.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     query_tokens: int = Field(
         32, ge=1, description="Last tokens of the context that a passage is searched with."

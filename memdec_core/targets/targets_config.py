@@ -1,15 +1,13 @@
 """Configuration of the targets."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from memdec_core.errors import UserError
 from memdec_core.search.excluded_rows import Exclude
 
 
-class TargetsConfig(BaseModel):
+class TargetsConfig(BaseModel, frozen=True, extra="forbid"):
     """How neighbours become training targets."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     k: int = Field(1024, ge=1, description="Neighbours per position.")
     tau: float = Field(16.0, gt=0, description="Temperature τ on squared L2 distances.")

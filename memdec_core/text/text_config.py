@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 _ENTRY = (
     "Each entry is a file (.jsonl, .ndjson, .json, .parquet, .txt, .text, .md, .rst, .tokens; all "
@@ -13,10 +13,8 @@ _ENTRY = (
 )
 
 
-class CorpusConfig(BaseModel):
+class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
     """The corpus stage's configuration; what is hashed of it are the documents' contents."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     documents: tuple[str, ...] = Field(
         min_length=1,
@@ -64,10 +62,8 @@ class CorpusConfig(BaseModel):
     )
 
 
-class TokensConfig(BaseModel):
+class TokensConfig(BaseModel, frozen=True, extra="forbid"):
     """How documents become token ids."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     separator: Literal["eos", "none"] = Field(
         "eos",
@@ -76,10 +72,8 @@ class TokensConfig(BaseModel):
     )
 
 
-class WatchConfig(BaseModel):
+class WatchConfig(BaseModel, frozen=True, extra="forbid"):
     """When documents that change count as changed; it changes no artifact."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     quiet_seconds: float = Field(
         60.0,

@@ -2,15 +2,13 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from memdec_core.models.models_config import Precision
 
 
-class TrainingConfig(BaseModel):
+class TrainingConfig(BaseModel, frozen=True, extra="forbid"):
     """Settings of the trainer, the same for memories, base models and baselines."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(10, ge=1, description="Passes over the training positions.")
     learning_rate: float = Field(1e-3, gt=0, description="Highest learning rate of AdamW.")

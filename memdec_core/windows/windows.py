@@ -11,19 +11,17 @@ from typing import ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 Int64Array = npt.NDArray[np.int64]
 
 START, FIRST, END, ROW = 0, 1, 2, 3
 
 
-class WindowConfig(BaseModel):
+class WindowConfig(BaseModel, frozen=True, extra="forbid"):
     """How the token stream is cut into windows; the defaults are the paper's protocol."""
 
     section: ClassVar[str] = "windows"
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     length: int = Field(1024, ge=2, description="Most tokens the model sees at once.")
     stride: int = Field(

@@ -4,12 +4,10 @@ from datetime import UTC, datetime
 from typing import Literal
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
-
-_RECORD = ConfigDict(frozen=True, extra="forbid")
+from pydantic import BaseModel, Field, JsonValue
 
 
-class SeenSource(BaseModel):
+class SeenSource(BaseModel, frozen=True, extra="forbid"):
     """One source as a look saw it.
 
     Attributes:
@@ -21,8 +19,6 @@ class SeenSource(BaseModel):
         first_reject: The first of them and why, None where there is none.
     """
 
-    model_config = _RECORD
-
     role: str
     name: str
     stamp: str
@@ -31,7 +27,7 @@ class SeenSource(BaseModel):
     first_reject: str | None
 
 
-class CorpusLook(BaseModel):
+class CorpusLook(BaseModel, frozen=True, extra="forbid"):
     """One look.
 
     Attributes:
@@ -46,8 +42,6 @@ class CorpusLook(BaseModel):
         alike: Of other corpora with the same documents, in other files say; newest last.
         announced: When these documents were announced, ISO, UTC; None if they were not.
     """
-
-    model_config = _RECORD
 
     version: Literal[1] = 1
     id: str = Field(default_factory=lambda: uuid4().hex)

@@ -1,15 +1,13 @@
 """The name of an artifact: a stage and a fingerprint."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 
-class ArtifactRef(BaseModel):
+class ArtifactRef(BaseModel, frozen=True, extra="forbid"):
     """Points at one artifact of a store; the only thing that crosses task borders.
 
     It says where the artifact lives (`artifacts/<stage>/<fingerprint>/`), not whether it exists.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     stage: str = Field(pattern=r"^[a-z][a-z_]*$")
     fingerprint: str = Field(pattern=r"^[0-9a-f]{32}$")

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, JsonValue, ValidationError
 
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.store_errors import DamagedArtifact, NewerFormat, UnsafeName
@@ -43,20 +43,16 @@ def safe_name(name: str) -> str:
     return name
 
 
-class FileEntry(BaseModel):
+class FileEntry(BaseModel, frozen=True, extra="forbid"):
     """One file of a shard: its path in the shard's folder, its size in bytes, its SHA-256."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Annotated[str, AfterValidator(safe_path)]
     size: int = Field(ge=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class ShardEntry(BaseModel):
+class ShardEntry(BaseModel, frozen=True, extra="forbid"):
     """A finished shard: which attempt wrote it, its files, its figures and what it took."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, AfterValidator(safe_name)]
     attempt: str = Field(pattern=r"^[0-9a-f]{32}$")
@@ -66,10 +62,8 @@ class ShardEntry(BaseModel):
     peak_memory_bytes: int
 
 
-class ManifestDraft(BaseModel):
+class ManifestDraft(BaseModel, frozen=True, extra="forbid"):
     """What a builder knows when all shards are finished; `Store.seal` makes it a manifest."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format_version: int
     config: dict[str, JsonValue]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import parse_record, safe_name
@@ -19,17 +19,15 @@ from storage.store.artifact_store import Store
 Action = Literal["promoted", "kept_back", "rolled_back"]
 
 
-class Release(BaseModel):
+class Release(BaseModel, frozen=True, extra="forbid"):
     """What is used together: a memory, the base that its α was tuned for, that evaluation."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     base: ArtifactRef
     memory: ArtifactRef
     evaluation: ArtifactRef
 
 
-class Decision(BaseModel):
+class Decision(BaseModel, frozen=True, extra="forbid"):
     """One entry of a pipeline's history of releases.
 
     Attributes:
@@ -41,8 +39,6 @@ class Decision(BaseModel):
         why: In words.
         when: ISO, UTC.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     action: Action
     release: Release

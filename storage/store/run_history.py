@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import parse_record, safe_name
@@ -17,7 +17,7 @@ from storage.objects.store_layout import REFS
 from storage.store.artifact_store import Store
 
 
-class FinishedRun(BaseModel):
+class FinishedRun(BaseModel, frozen=True, extra="forbid"):
     """One entry of the history.
 
     Attributes:
@@ -26,8 +26,6 @@ class FinishedRun(BaseModel):
         flow_run_id: Prefect's id of the run.
         artifacts: What the run built or reused, in the order of its stages.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(default_factory=lambda: uuid4().hex)
     when: str

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from memdec_core.errors import UserError
 from memdec_core.models.models_config import BaseModelConfig
@@ -23,15 +23,13 @@ if TYPE_CHECKING:  # a flow's own process does without PyTorch unless tokenizers
     from memdec_core.text.tokenizer_compatibility import Compatibility
 
 
-class SharedVocabulary(BaseModel):
+class SharedVocabulary(BaseModel, frozen=True, extra="forbid"):
     """What tokenizers share that are not of one length.
 
     Attributes:
         size: All models mean the same by every id below it.
         longer: The models whose tokenizers go on beyond it, sorted.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: int
     longer: tuple[ArtifactRef, ...]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, JsonValue
 
 from memdec_core.errors import UserError
 from storage.formats.row_tables import RESULTS
@@ -84,7 +84,7 @@ def release_of_run(store: Store, run: FinishedRun) -> Release:
     return Release(base=base, memory=memory, evaluation=evaluations[-1])
 
 
-class BuiltCorpus(BaseModel):
+class BuiltCorpus(BaseModel, frozen=True, extra="forbid"):
     """The newest finished run's own corpus, which is not always its only one.
 
     Attributes:
@@ -94,8 +94,6 @@ class BuiltCorpus(BaseModel):
         base: The model whose tokenizer made them.
         scores: That model's scores, None where it was not evaluated.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     when: str
     corpus: ArtifactRef

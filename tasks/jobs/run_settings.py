@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, Field, field_validator
 
 from storage.objects.root_urls import refuse_credentials
 from tasks.jobs.stage_timeout import StageTimeout
@@ -14,10 +14,8 @@ def _without_credentials(url: str) -> str:
     return url
 
 
-class RunSettings(BaseModel):
+class RunSettings(BaseModel, frozen=True, extra="forbid"):
     """Where and how a run executes. Never part of an artifact's identity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     store: Annotated[str, AfterValidator(_without_credentials)] = Field(
         "store",

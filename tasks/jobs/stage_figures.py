@@ -2,16 +2,14 @@
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from storage.objects.manifest import Manifest
 from storage.objects.store_errors import DamagedArtifact
 
 
-class StageFigures(BaseModel):
+class StageFigures(BaseModel, frozen=True):
     """Those of a stage's figures that are read; there may be more."""
-
-    model_config = ConfigDict(frozen=True)
 
     @classmethod
     def of(cls, manifest: Manifest) -> Self:

@@ -3,7 +3,7 @@
 import re
 from typing import Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, JsonValue
 
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.fingerprint import fingerprint
@@ -22,7 +22,7 @@ def section_name(model: type[BaseModel]) -> str:
     return own or re.sub(r"(?<!^)(?=[A-Z])", "_", model.__name__.removesuffix("Config")).lower()
 
 
-class StageJob(BaseModel):
+class StageJob(BaseModel, frozen=True, extra="forbid"):
     """One stage of a planned run, small enough to cross process and task borders.
 
     Attributes:
@@ -35,8 +35,6 @@ class StageJob(BaseModel):
         identity: The part of the configuration that is hashed: content digests, no paths.
         inputs: Artifacts read by the stage, by role (`tokens`, `base`, `index`, ...).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     pipeline: str
     name: str

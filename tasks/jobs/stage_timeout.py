@@ -4,16 +4,14 @@ import time
 from dataclasses import dataclass
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from storage.objects.artifact_ref import ArtifactRef
 from tasks.jobs.stage_catalogue import AnyStage
 
 
-class StageTimeout(BaseModel):
+class StageTimeout(BaseModel, frozen=True, extra="forbid"):
     """The most time one stage may take."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     stage: AnyStage = Field(description="The stage.")
     minutes: float = Field(

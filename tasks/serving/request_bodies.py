@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 Weight = Annotated[float, Field(ge=0, le=1)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
@@ -11,22 +11,18 @@ TokenId = Annotated[int, Field(ge=0)]
 Prompt = str | list[TokenId]
 
 
-class StreamOptions(BaseModel):
+class StreamOptions(BaseModel, frozen=True, extra="forbid", strict=True):
     """How a stream ends."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     include_usage: bool = False
 
 
-class RequestFields(BaseModel):
+class RequestFields(BaseModel, frozen=True, extra="forbid", strict=True):
     """Fields of OpenAI's completions and chat completions alike, and our own extensions.
 
     A field that is null is as good as absent; one that is not known is refused, since a client
     that believes to have set something had better hear that it has not.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     model: str = Field(description="One of /v1/models.")
     n: int = Field(1, ge=1, description="Sequences per prompt.")
@@ -107,19 +103,15 @@ class CompletionRequest(RequestFields):
         return [prompt for prompt in self.prompt if not isinstance(prompt, int)]
 
 
-class TextPart(BaseModel):
+class TextPart(BaseModel, frozen=True, extra="forbid", strict=True):
     """A piece of a message; there are no others than text."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     type: Literal["text"]
     text: str
 
 
-class Message(BaseModel):
+class Message(BaseModel, frozen=True, extra="forbid", strict=True):
     """One turn of a conversation."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[TextPart]

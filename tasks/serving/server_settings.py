@@ -1,14 +1,12 @@
 """How the server answers: where, how much at once, and for how long."""
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-class ServerSettings(BaseModel):
+class ServerSettings(BaseModel, frozen=True, extra="forbid"):
     """Settings of one server. None of them changes what a model answers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = Field("127.0.0.1", description="Address to listen on; loopback unless changed.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")

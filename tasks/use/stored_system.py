@@ -6,7 +6,7 @@ evaluation, which names the memory, the bases and the α it tuned.
 
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from transformers import PreTrainedTokenizerFast
 
 from memdec_core.errors import UserError
@@ -18,10 +18,8 @@ from tasks.inputs.finished_run import evaluated_alpha, newest_evaluation
 from tasks.use.opened_models import model_folder, open_pair, shared_ids
 
 
-class StoredSystem(BaseModel):
+class StoredSystem(BaseModel, frozen=True, extra="forbid"):
     """Which system of which pipeline."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     pipeline: str = Field(description="The pipeline's name, as in its YAML file.")
     store: str = Field("store", description="Folder or URL of the store with its finished run.")

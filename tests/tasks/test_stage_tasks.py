@@ -14,6 +14,12 @@ from tests.services.command_line import ROOT
 OWN = get_args(AnyStage)  # a test that has stages of its own may have added them
 WORKS = [work for name in OWN for work in STAGES[name].works()]
 
+SECTIONS = {
+    "windows": "tasks.stages.score_model",
+    "knn_lm": "tasks.stages.compared.score_knn_lm",
+    "retrieval": "tasks.stages.compared.score_retrieval",
+}
+
 
 @pytest.mark.parametrize("work", WORKS, ids=lambda work: str(work.module))
 def test_a_stages_module_has_its_work_and_lists_shards_where_it_says_so(work: Work) -> None:
@@ -31,6 +37,12 @@ def test_the_stages_that_a_user_may_name_are_those_of_the_catalogue_in_its_order
         "adapted_model choice_scores latency memorisation_audit router_features alpha_router "
         "comparison domains promotion_gate"
     )
+
+
+def test_a_section_of_a_job_asks_for_the_work_that_it_configures() -> None:
+    scores = STAGES["scores"]
+    asked = {section: scores.work_for({"scoring", section}).module for section in SECTIONS}
+    assert asked == SECTIONS
 
 
 def printed_by(program: str) -> str:

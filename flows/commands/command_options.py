@@ -7,8 +7,7 @@ import typer
 from pydantic import ValidationError
 
 from memdec_core.errors import UserError
-from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.stage_timeout import StageTimeout
+from tasks.jobs.run_settings import RunSettings, StageTimeout
 
 if TYPE_CHECKING:
     from memdec_core.decoding.decoding_config import ContinuationConfig

@@ -6,7 +6,7 @@ from flows.planning.planned_jobs import Config, Inputs, PlannedJobs, section
 from memdec_core.scoring.scoring_config import ScoringConfig
 from memdec_core.scoring.system_name import KINDS, SystemName
 from storage.objects.artifact_ref import ArtifactRef
-from tasks.identity.downstream_identity import downstream_identity
+from tasks.identity.corpus_identity import downstream_identity
 
 Systems = dict[SystemName, ArtifactRef]
 """Scores of systems, and what is measured of them, by name."""

@@ -1,6 +1,7 @@
 """What a comparison measures beside perplexity, as rows of its table."""
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 from pydantic import JsonValue
 
@@ -8,15 +9,20 @@ from memdec_core.downstream.downstream_table import (
     downstream_rows,
     mixed_downstream_rows,
 )
-from memdec_core.scoring.result_row import ResultRow
+from memdec_core.scoring.reliability import Reliability, measure_reliability, reliability_rows
+from memdec_core.scoring.result_row import TUNING_SPLIT, ResultRow
 from memdec_core.scoring.scoring_config import EvaluationConfig
 from memdec_core.scoring.system_name import KINDS, Kind, SystemName
+from memdec_core.training.sparse_targets import SparseTargets
 from storage.formats.row_tables import RESULTS
+from storage.formats.target_parquet import TargetReader
 from storage.store.shard_files import ShardReader
-from tasks.inputs.downstream_scores import scored_tasks
+from tasks.inputs.downstream_inputs import scored_tasks
 from tasks.inputs.open_datastore import KnnLmConfig
 from tasks.inputs.scored_systems import systems_on
 from tasks.jobs.stage_work import ShardRun
+from tasks.pages.compared.comparison_tables import BETA
+from tasks.pages.report_tables import MEASURES, Rows
 
 
 def classified_rows(
@@ -57,3 +63,31 @@ def measured_of(run: ShardRun, names: Mapping[int, str], kind: Kind) -> dict[str
         for number, base_name in names.items()
         if (role := SystemName(kind, number).role) in run.job.inputs
     }
+
+
+def fidelity_of(run: ShardRun) -> Rows:
+    """The evaluation's rows of the memory's distance to p_kNN; none without an evaluation."""
+    if "evaluation" not in run.job.inputs:
+        return []
+    rows = RESULTS.read(run.only("evaluation"))
+    return [row for row in rows if row["metric"] in MEASURES]
+
+
+def reliability_of(run: ShardRun) -> Reliability | None:
+    """Reliability of the validation targets, one row group in memory at a time."""
+    if "targets" not in run.job.inputs:
+        return None
+    reader = TargetReader(run.readers("targets"), TUNING_SPLIT)
+    starts = reader.group_starts.tolist()
+    return measure_reliability(SparseTargets(*reader.read(*rows)) for rows in pairwise(starts))
+
+
+def target_rows(run: ShardRun, reliability: Reliability | None) -> list[ResultRow]:
+    """Rows of the targets' reliability, and of the memory's own β where its manifest has one."""
+    rows = [] if reliability is None else reliability_rows(reliability)
+    if "memory" in run.job.inputs:
+        scores = run.store.require(run.job.inputs["memory"])
+        training = run.store.require(scores.inputs["model"]).config.get("training")
+        if isinstance(training, dict) and isinstance(beta := training.get("beta"), int | float):
+            rows.append(ResultRow("memory", None, TUNING_SPLIT, BETA, float(beta), None, None, 0))
+    return rows

@@ -1,10 +1,16 @@
-"""The datastore as search sees it: the index, and the true keys behind it."""
+"""Opens what was fitted: the datastore as search sees it, and a router."""
 
 from pydantic import BaseModel
 
+from memdec_core.errors import UserError
+from memdec_core.router.alpha_router import AlphaRouter
+from memdec_core.router.router_features import FEATURES
 from memdec_core.search.neighbour_search import KEY_BLOCK, Datastore
 from storage.formats.embedding_zarr import EmbeddingReader
 from storage.formats.index_files import open_index, open_keys
+from storage.formats.router_files import read_router
+from storage.objects.artifact_ref import ArtifactRef
+from storage.store.artifact_store import Store
 from storage.store.shard_files import ShardReader
 
 INDEX_FILE = "index.faiss"
@@ -33,3 +39,22 @@ def open_datastore(index: ShardReader, embeddings: EmbeddingReader) -> Datastore
         lambda: embeddings.iter_keys(KEY_BLOCK),
         open_keys(index.local_path(KEYS_FILE)) if has_keys else None,
     )
+
+
+def open_router(store: Store, ref: ArtifactRef) -> AlphaRouter:
+    """A router, on the CPU.
+
+    Args:
+        store: Where it is.
+        ref: An artifact of the stage `alpha_router`.
+
+    Raises:
+        UserError: It was fitted on other features than this version computes.
+    """
+    arrays, facts = read_router(store.only(ref))
+    if facts["features"] != [*FEATURES]:
+        raise UserError(
+            f"{ref} was fitted on the features {facts['features']}, but this version computes "
+            f"{[*FEATURES]}; fit it again with `memdec compare`"
+        )
+    return AlphaRouter.from_arrays(arrays)

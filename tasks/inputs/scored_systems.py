@@ -1,15 +1,19 @@
 """What a table is made from: the bases and the scores among a stage's inputs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
+from memdec_core.models.model_loading import describe_model
+from memdec_core.scoring.alpha_search import search_alpha
+from memdec_core.scoring.result_row import TUNING_SPLIT
 from memdec_core.scoring.system_name import KINDS, SystemName
 from storage.formats.position_columns import read_scores
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
-from tasks.inputs.base_names import name_bases
 from tasks.inputs.evaluated_splits import ELSEWHERE_SPLIT, EVALUATED_SPLITS
 from tasks.jobs.stage_work import ShardRun
 
@@ -69,3 +73,51 @@ def only_setting(scores: ByPlace) -> ByPlace:
 def only_scores(run: ShardRun, role: str) -> ByPlace:
     """The scores of a system that has one setting, (N,) by split."""
     return only_setting(all_scores(run, role))
+
+
+Role = TypeVar("Role", bound=Hashable)
+
+
+def name_bases(store: Store, refs: Mapping[Role, ArtifactRef]) -> dict[Role, str]:
+    """Names that a person recognises: a hub id, or kind and size; never two the same.
+
+    Args:
+        store: Where the models are.
+        refs: Base models by role or number.
+
+    Returns:
+        Names by the same.
+    """
+    names: dict[Role, str] = {}
+    for role, ref in refs.items():
+        hub_model = store.require(ref).config.get("hub_model")
+        model = describe_model(store.only(ref).folder())
+        name = str(hub_model or f"{model['architecture']}-{_size(model['parameters'])}")
+        names[role] = f"{name}-{ref.fingerprint[:6]}" if name in names.values() else name
+    return names
+
+
+def _size(parameters: object) -> str:
+    assert isinstance(parameters, int)
+    for unit, factor in (("B", 10**9), ("M", 10**6)):
+        if parameters >= factor:
+            return f"{parameters / factor:.3g}{unit}"
+    return f"{parameters / 1000:.3g}k"
+
+
+class AlphaConfig(BaseModel):
+    """Weights of the memory to try, as in the section `evaluation`."""
+
+    alphas: tuple[float, ...]
+    refine_alpha: bool
+
+
+def tuned_alpha(run: ShardRun) -> float:
+    """The weight that does best on validation.
+
+    Args:
+        run: Config section `alpha`; inputs base_scores and memory_scores.
+    """
+    grid = run.config(AlphaConfig)
+    base, memory = (only_scores(run, f"{role}_scores")[TUNING_SPLIT] for role in ("base", "memory"))
+    return search_alpha(base, memory, grid.alphas, refine=grid.refine_alpha).alpha

@@ -20,11 +20,10 @@ from storage.objects.store_errors import StoreUnavailable
 from storage.store.artifact_store import Store
 from storage.store.claims import claim
 from storage.store.shard_files import ONE_SHARD
-from tasks.jobs.run_settings import RunSettings
+from tasks.jobs.run_settings import Deadline, RunSettings
 from tasks.jobs.software import git_commit, software_versions
 from tasks.jobs.stage_job import StageJob
 from tasks.jobs.stage_record import Work
-from tasks.jobs.stage_timeout import Deadline
 from tasks.pages.ui_artifacts import publish_manifest
 from tasks.running.progress import StageProgress, stage_progress
 from tasks.running.stage_worker import build_committed, list_shards, summarise

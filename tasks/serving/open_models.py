@@ -16,8 +16,8 @@ from memdec_core.text.tokenizer_loading import load_tokenizer
 from memdec_core.text.tokenizer_match import explain_difference, real_vocab_size
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
-from tasks.inputs.base_names import name_bases
 from tasks.inputs.finished_run import evaluated_alpha
+from tasks.inputs.scored_systems import name_bases
 from tasks.serving.engine_slot import ServedSet
 from tasks.serving.model_catalog import BASE, ModelCatalog, ServedMemory
 from tasks.use.opened_models import model_folder

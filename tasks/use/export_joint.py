@@ -11,7 +11,7 @@ from memdec_core.models.model_loading import load_model
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from storage.store.published_folder import check_destination, published_folder
-from tasks.inputs.open_router import open_router
+from tasks.inputs.open_datastore import open_router
 from tasks.jobs.software import software_versions
 from tasks.pages.lineage import trace
 from tasks.use.exported_facts import ExportedFacts, ExportedPipeline, exported_facts

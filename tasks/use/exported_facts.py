@@ -10,9 +10,8 @@ from memdec_core.scoring.system_name import SystemName
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import Manifest
 from storage.store.artifact_store import Store
-from tasks.inputs.base_names import name_bases
 from tasks.inputs.finished_run import evaluation_rows, made_by
-from tasks.inputs.scored_systems import base_models
+from tasks.inputs.scored_systems import base_models, name_bases
 from tasks.pages.report_tables import Rows
 
 

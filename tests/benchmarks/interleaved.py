@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tasks.running.memory_sampler import own_bytes
+from tasks.running.stage_worker import own_bytes
 
 SAMPLE_SECONDS = 0.002
 

@@ -8,8 +8,7 @@ import pytest
 
 from storage.store.artifact_store import Store
 from storage.store.verification import verify
-from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.stage_timeout import StageTimedOut, StageTimeout
+from tasks.jobs.run_settings import RunSettings, StageTimedOut, StageTimeout
 from tasks.running.supervised_process import supervise
 from tests.services.command_line import memdec, memdec_json
 from tests.services.sharded_flow import build_shards

@@ -20,7 +20,6 @@ BY_HAND = re.compile(
     r"|(?:shard|name)\.rpartition\(\"-\"\)"  # split_of(shard), of_split(readers, split)
 )
 """What a reader of the store would write without the helpers named beside it."""
-NOT_YET = ("tasks/use/", "tasks/serving/", "tasks/inputs/evaluation_rows.py")
 
 
 def test_no_module_takes_configurations_inputs_or_shard_names_apart_by_hand() -> None:
@@ -31,7 +30,7 @@ def test_no_module_takes_configurations_inputs_or_shard_names_apart_by_hand() ->
     found = {
         str(path.relative_to(ROOT)): BY_HAND.findall(path.read_text())
         for path in sources
-        if path != typed and not str(path.relative_to(ROOT)).startswith(NOT_YET)
+        if path != typed
     }
     assert {path: places for path, places in found.items() if places} == {}
 

@@ -19,10 +19,9 @@ from memdec_core.text.tokenizer_loading import load_tokenizer
 from storage.formats.row_tables import MEMORISED, RESULTS
 from storage.formats.token_shards import TokenReader
 from storage.store.shard_files import of_split
-from tasks.inputs.base_names import name_bases
 from tasks.inputs.scored_model import batch_tokens, open_model
+from tasks.inputs.scored_systems import name_bases, tuned_alpha
 from tasks.inputs.stream_text import StreamText
-from tasks.inputs.tuned_alpha import tuned_alpha
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun, StageWork
 

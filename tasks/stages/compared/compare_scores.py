@@ -3,10 +3,16 @@
 from pydantic import JsonValue
 
 from memdec_core.scoring.scoring_config import EvaluationConfig
-from tasks.comparison.compared_measures import audited_rows, classified_rows, measured_of
+from tasks.comparison.compared_measures import (
+    audited_rows,
+    classified_rows,
+    fidelity_of,
+    measured_of,
+    reliability_of,
+    target_rows,
+)
 from tasks.comparison.compared_systems import compared_base, compared_places
 from tasks.comparison.comparison_files import write_comparison
-from tasks.comparison.target_rows import fidelity_of, reliability_of, target_rows
 from tasks.inputs.scored_systems import scored_bases
 from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.pages.compared.comparison_tables import perplexities, reported_split

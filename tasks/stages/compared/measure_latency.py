@@ -18,8 +18,8 @@ from storage.formats.row_tables import LATENCIES
 from storage.formats.token_shards import TokenReader
 from storage.store.shard_files import of_split
 from tasks.comparison.timed_systems import TimedSystem, open_systems
-from tasks.inputs.base_names import name_bases
 from tasks.inputs.scored_model import open_model
+from tasks.inputs.scored_systems import name_bases
 from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.pages.compared.latency_page import PICTURE
 

@@ -20,8 +20,8 @@ from tasks.inputs.downstream_inputs import (
     input_figures,
     list_tasks,
     read_inputs,
+    settings_of,
 )
-from tasks.inputs.downstream_scores import settings_of
 from tasks.inputs.scored_model import batch_tokens, by_split, open_model
 from tasks.jobs.stage_work import ShardRun, StageWork
 

@@ -15,8 +15,7 @@ from memdec_core.scoring.result_row import TUNING_SPLIT
 from storage.formats.position_columns import read_features, write_routed
 from storage.formats.router_files import write_router
 from tasks.inputs.evaluated_splits import EvaluatedSplit, open_splits
-from tasks.inputs.scored_systems import only_scores
-from tasks.inputs.tuned_alpha import tuned_alpha
+from tasks.inputs.scored_systems import only_scores, tuned_alpha
 from tasks.jobs.stage_work import ShardRun, StageWork
 
 

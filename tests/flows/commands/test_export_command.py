@@ -22,7 +22,7 @@ from memdec_core.text.tokenizer_loading import load_tokenizer
 from storage.store.artifact_store import Store
 from storage.store.published_folder import FolderNotOurs
 from tasks.inputs.finished_run import evaluation_rows
-from tasks.inputs.open_router import open_router
+from tasks.inputs.open_datastore import open_router
 from tasks.use import export_joint
 from tests.oracles.joint_oracle import joint_log_probs
 from tests.services.command_line import ROOT, memdec_json

@@ -14,7 +14,7 @@ from storage.formats.position_columns import write_features, write_routed, write
 from storage.formats.router_files import write_router
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
-from tasks.comparison.compared_routers import routed_rows
+from tasks.comparison.compared_systems import routed_rows
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun
 from tests.oracles import router_oracle

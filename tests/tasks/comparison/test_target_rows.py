@@ -9,7 +9,7 @@ from storage.formats.row_tables import RESULTS
 from storage.formats.target_parquet import GROUP_ROWS, TargetBlock, write_targets
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
-from tasks.comparison.target_rows import fidelity_of, reliability_of, target_rows
+from tasks.comparison.compared_measures import fidelity_of, reliability_of, target_rows
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun
 from tests.support.artifacts import publish

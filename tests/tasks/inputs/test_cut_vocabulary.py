@@ -17,7 +17,7 @@ from storage.formats.token_shards import write_token_shard
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from storage.store.run_history import record_run
-from tasks.identity.downstream_identity import downstream_identity
+from tasks.identity.corpus_identity import downstream_identity
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun
 from tasks.stages import score_model

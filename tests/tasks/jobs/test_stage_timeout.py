@@ -4,8 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from storage.objects.artifact_ref import ArtifactRef
-from tasks.jobs.run_settings import RunSettings
-from tasks.jobs.stage_timeout import Deadline, StageTimeout
+from tasks.jobs.run_settings import Deadline, RunSettings, StageTimeout
 
 TOKENS = ArtifactRef(stage="tokens", fingerprint="ab" * 16)
 

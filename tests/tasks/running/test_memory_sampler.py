@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.running.memory_sampler import MemorySampler
+from tasks.running.stage_worker import MemorySampler
 
 SIZE = 100_000_000
 

@@ -12,7 +12,7 @@ import torch
 
 from memdec_core.errors import UserError
 from storage.objects.store_errors import StoreFull
-from tasks.running.memory_sampler import own_bytes
+from tasks.running.stage_worker import own_bytes
 from tasks.running.supervised_process import WorkerDied, WorkerFailed, WorkerTimedOut, supervise
 
 Report = Callable[[float, str], None]

@@ -16,9 +16,8 @@ from memdec_core.scoring.scoring_config import EvaluationConfig
 from storage.formats.choice_parquet import ChoiceTable, read_choices
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
-from tasks.identity.downstream_identity import downstream_identity
-from tasks.inputs.downstream_inputs import list_tasks
-from tasks.inputs.downstream_scores import scored_tasks
+from tasks.identity.corpus_identity import downstream_identity
+from tasks.inputs.downstream_inputs import list_tasks, scored_tasks
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun
 from tasks.stages.build_embeddings import embed_shard, list_shards

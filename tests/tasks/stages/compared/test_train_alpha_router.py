@@ -14,7 +14,7 @@ from storage.formats.position_columns import read_routed, write_features, write_
 from storage.formats.router_files import read_router, write_router
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
-from tasks.inputs.open_router import open_router
+from tasks.inputs.open_datastore import open_router
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun
 from tasks.stages.compared.train_alpha_router import train_shard

@@ -10,7 +10,7 @@ from storage.objects.fingerprint import fingerprint
 from tasks.jobs.stage_catalogue import STAGES
 from tasks.jobs.stage_words import run_title
 
-C = TypeVar("C", bound=BaseModel)
+_Config = TypeVar("_Config", bound=BaseModel)
 
 
 def section_name(model: type[BaseModel]) -> str:
@@ -77,7 +77,7 @@ class StageJob(BaseModel, frozen=True, extra="forbid"):
             inputs=inputs,
         )
 
-    def section(self, model: type[C]) -> C:
+    def section(self, model: type[_Config]) -> _Config:
         """The section of the configuration that a class describes."""
         return model.model_validate(self.config[section_name(model)])
 

@@ -12,7 +12,7 @@ from storage.store.shard_files import ShardReader, ShardWriter
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_job import StageJob
 
-C = TypeVar("C", bound=BaseModel)
+_Config = TypeVar("_Config", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ShardRun:
     writer: ShardWriter
     report: Callable[[float, str], None]
 
-    def config(self, model: type[C]) -> C:
+    def config(self, model: type[_Config]) -> _Config:
         """The section of the job's configuration that a class describes."""
         return self.job.section(model)
 

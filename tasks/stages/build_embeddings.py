@@ -33,7 +33,7 @@ EMBEDDED_SPLITS = ("train", "valid")
 """The datastore and its queries; the test split is for the evaluation alone."""
 
 
-class ShardFigures(StageFigures):
+class EmbeddedShard(StageFigures):
     """What one shard holds, and how fast the model gave it."""
 
     rows: int
@@ -81,7 +81,7 @@ def embed_shard(run: ShardRun) -> dict[str, JsonValue]:
     assert rows == (windows_W4[:, END] - windows_W4[:, FIRST]).sum(), "every position has a row"
 
     tokens = int((windows_W4[:, END] - windows_W4[:, START]).sum())
-    return ShardFigures(
+    return EmbeddedShard(
         rows=rows,
         first_row=int(windows_W4[0, ROW]),
         width=width,
@@ -94,7 +94,7 @@ def embed_shard(run: ShardRun) -> dict[str, JsonValue]:
 def summarise(metas: Mapping[str, dict[str, JsonValue]]) -> dict[str, JsonValue]:
     """Add up rows, windows and tokens read by split; the speed is that of the median shard."""
     figures: dict[str, JsonValue] = {}
-    shards = {name: ShardFigures.model_validate(meta) for name, meta in metas.items()}
+    shards = {name: EmbeddedShard.model_validate(meta) for name, meta in metas.items()}
     for split in EMBEDDED_SPLITS:
         parts = of_split(shards, split).values()
         figures[split] = {

@@ -38,7 +38,7 @@ DOC_BLOCK = 65_536
 """Rows read at a time to find where a document begins and ends."""
 
 
-class ShardFigures(StageFigures):
+class TargetsShard(StageFigures):
     """What one shard holds, and how far a sample of it is from exact p_kNN."""
 
     rows: int
@@ -74,7 +74,7 @@ def target_shard(run: ShardRun) -> dict[str, JsonValue]:
     run.report(0.95, "comparing with exact search")
     quality = work.quality()
     check_targets(quality, work.config, run.shard)
-    return ShardFigures(
+    return TargetsShard(
         rows=rows,
         entries=work.entries,
         short_rows=work.short_rows,
@@ -88,7 +88,7 @@ def target_shard(run: ShardRun) -> dict[str, JsonValue]:
 def summarise(metas: dict[str, dict[str, JsonValue]]) -> dict[str, JsonValue]:
     """Figures of the artifact: sums, and means over all sampled positions, per split."""
     figures: dict[str, JsonValue] = {}
-    shards = {name: ShardFigures.model_validate(meta) for name, meta in metas.items()}
+    shards = {name: TargetsShard.model_validate(meta) for name, meta in metas.items()}
     for split in sorted({*map(split_of, shards)}):
         parts = of_split(shards, split).values()
         for key in ("rows", "entries", "short_rows", "sample"):

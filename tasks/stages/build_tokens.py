@@ -22,7 +22,7 @@ from tasks.jobs.stage_job import StageJob
 from tasks.jobs.stage_work import ShardRun, StageWork
 
 
-class ShardFigures(TokenCounts):
+class TokenShard(TokenCounts):
     """What one shard holds, and how its ids are stored."""
 
     vocab_size: int
@@ -56,7 +56,7 @@ def tokenize_shard(run: ShardRun) -> dict[str, JsonValue]:
     tokens_T = np.concatenate([block.token_ids_T for block in blocks])
     lengths_D = np.concatenate([block.lengths_D for block in blocks])
     write_token_shard(run.writer.folder, part.doc_ids, tokens_T, lengths_D)
-    return ShardFigures(
+    return TokenShard(
         documents=len(lengths_D),
         characters=part.characters,
         tokens=len(tokens_T),
@@ -73,7 +73,7 @@ def summarise(metas: Mapping[str, dict[str, JsonValue]]) -> dict[str, JsonValue]
         UserError: A split has nothing to predict.
     """
     figures: dict[str, JsonValue] = {}
-    shards = {name: ShardFigures.model_validate(meta) for name, meta in metas.items()}
+    shards = {name: TokenShard.model_validate(meta) for name, meta in metas.items()}
     for split in SPLITS:
         parts = of_split(shards, split).values()
         sums = {key: sum(getattr(part, key) for part in parts) for key in TokenCounts.model_fields}

@@ -14,7 +14,7 @@ ALIKE = {
     # commands are called as they are typed, and their options as they are given
     *("compare", "explain", "Deployed", "Pipelines", "Prompt"),
     # the same thing, said where it is read and where it is made
-    *("DATASTORE", "DamagedFile", "GROUP_ROWS"),
+    *("DATASTORE", "GROUP_ROWS"),
 }
 
 

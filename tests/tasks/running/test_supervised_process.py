@@ -121,7 +121,7 @@ def test_a_worker_that_takes_too_long_is_killed(
 def test_a_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     code = (
-        "from tests.tasks.test_supervised_process import *\n"
+        "from tests.tasks.running.test_supervised_process import *\n"
         f"supervise(sleep_and_tell, ({str(pid_file)!r},), ignore_report, None)"
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[3]) as parent:
@@ -135,8 +135,8 @@ def test_stopping_ends_workers_that_threads_wait_for_and_lets_none_start(tmp_pat
     pid_file = tmp_path / "pid"
     code = (
         "from concurrent.futures import ThreadPoolExecutor\n"
-        "from tests.tasks.test_supervised_process import *\n"
-        "from tests.tasks.test_supervised_process import _comes_true\n"
+        "from tests.tasks.running.test_supervised_process import *\n"
+        "from tests.tasks.running.test_supervised_process import _comes_true\n"
         "from tasks.running.supervised_process import WorkersStopped, stop_workers\n"
         f"path = {str(pid_file)!r}\n"
         "with ThreadPoolExecutor() as pool:\n"

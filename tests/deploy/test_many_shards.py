@@ -29,6 +29,7 @@ def is_heard_of(client: SyncPrefectClient, since: datetime) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(60 + 4 * SHARDS + 900)
 @pytest.mark.parametrize(
     "services", [pytest.param("postgresql", marks=pytest.mark.long), "sqlite"], indirect=True
 )

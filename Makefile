@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# a file's tests stay together, slow files come first; three at a time, since many wait for servers
+PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest --numprocesses 3 --dist loadgroup \
+	--no-loadscope-reorder
 export PREFECT_HOME ?= $(CURDIR)/.prefect
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
@@ -32,11 +35,20 @@ demo: $(INSTALLED) ## Run the whole pipeline on real text (about five minutes on
 ui: $(INSTALLED) ## Open the Prefect UI on the runs made so far
 	$(BIN)/prefect server start --host 127.0.0.1
 
+.PHONY: quick
+quick: lint types layers ## What a change needs at once: no server, no process (two minutes)
+	$(PYTEST) -m "not service and not slow and not long"
+
 .PHONY: test
-test: check ## Everything that must hold: lint, types, layers, tests
+test: check ## Everything that must hold before a change lands (ten minutes)
 
 .PHONY: check
 check: lint types layers pytest ## The same, by its usual name
+
+.PHONY: test-long
+test-long: lint types layers ## All that is proven: every kill, soak, browser, many examples (hours)
+	MEMDEC_KILL_EVERY_STAGE=1 MEMDEC_KILLS=20 MEMDEC_SHARDS=500 MEMDEC_SOAK_SECONDS=120 \
+		$(PYTEST) --hypothesis-profile long
 
 .PHONY: lint
 lint: $(INSTALLED) ## Lint and format, as the pre-commit hooks do
@@ -52,8 +64,8 @@ layers: $(INSTALLED) ## Which folder may import which
 	$(BIN)/lint-imports
 
 .PHONY: pytest
-pytest: $(INSTALLED) ## The tests alone, three at a time (much of it is waiting for servers)
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 15
+pytest: $(INSTALLED) ## The tests alone
+	$(PYTEST) -m "not long" --durations 15
 
 .PHONY: check-security
 check-security: $(INSTALLED) ## Risky code, tests of security, known vulnerabilities of what is installed

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,19 +14,38 @@ from hypothesis import HealthCheck, settings
 from storage.store.artifact_store import Store
 from tests.services.s3_server import Bucket, served_bucket
 from tests.services.secrets_in_environment import SECRETS
+from tests.services.shared_services import end_shared_services
+from tests.support.kinds_of_tests import is_quick, mark_by_kind, no_process
 from tests.support.tiny_run import TinyRun, run_tiny_pipeline
 
 # a busy machine is slow, which is no fault of the code under test; what must pass before a change
-# lands tries the same examples every time, and `pytest --hypothesis-profile explore` others
+# lands tries the same examples every time, `make test-long` seven times as many, and
+# `pytest --hypothesis-profile explore` others
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("same", settings.get_profile("explore"), derandomize=True)
+settings.register_profile(
+    "same", settings.get_profile("explore"), derandomize=True, max_examples=30
+)
+settings.register_profile("long", settings.get_profile("same"), max_examples=200)
 settings.load_profile("same")
 
 
+@pytest.hookimpl(tryfirst=True)  # parallel workers then take a file's tests together
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first: quick ones then fill what parallel workers have left."""
+    for item in items:
+        mark_by_kind(item)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    with no_process() if is_quick(item) else nullcontext():
+        yield
+
+
+def pytest_sessionfinish() -> None:
+    end_shared_services()
 
 
 @pytest.fixture

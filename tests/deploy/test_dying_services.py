@@ -31,10 +31,9 @@ STAGES = (
 )  # fmt: skip
 QUICK: dict[Database, list[tuple[str, Victim]]] = {
     "postgresql": [
-        ("tokens", "server"), ("embeddings", "postgresql"), ("targets", "worker"),
-        ("memory", "flow"),
+        ("embeddings", "postgresql"), ("memory", "flow"),
     ],
-    "sqlite": [("embeddings", "server"), ("targets", "flow"), ("memory", "cancelled")],
+    "sqlite": [("embeddings", "server"), ("memory", "cancelled")],
 }  # fmt: skip
 
 

@@ -29,6 +29,10 @@ def is_heard_of(client: SyncPrefectClient, since: datetime) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(60 + 4 * SHARDS + 900)
+@pytest.mark.parametrize(
+    "services", [pytest.param("postgresql", marks=pytest.mark.long), "sqlite"], indirect=True
+)
 def test_every_shard_is_recorded_and_no_request_finds_the_database_locked(
     services: RunningServices, tmp_path: Path
 ) -> None:

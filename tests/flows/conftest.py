@@ -8,15 +8,14 @@ from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from tests.services.own_server import prefect_in
+from tests.services.own_server import shared_prefect
 from tests.support.tiny_pipeline import write_tiny_pipeline
 
 
 @pytest.fixture(scope="session")
-def prefect_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
-    """Environment of a process that reports to a real Prefect server, started for the session."""
-    with prefect_in(tmp_path_factory.mktemp("prefect")) as environment:
-        yield environment
+def prefect_environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """Environment of a process that reports to a real Prefect server, which all tests share."""
+    return shared_prefect(tmp_path_factory.mktemp("prefect"))
 
 
 @pytest.fixture

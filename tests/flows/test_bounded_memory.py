@@ -16,7 +16,7 @@ import yaml
 from storage.store.artifact_store import Store
 from tests.services.command_line import memdec_json
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 SMALL, LARGE = 300, 3000  # documents of about 100 tokens and 1,300 characters
 GROWTH_MB = 25
 """Allowed: what a stage holds of each position of a split (targets 4 bytes, the evaluation about

@@ -50,6 +50,7 @@ def run_and_kill(command: list[str], env: Mapping[str, str], seconds: float) -> 
         return False
 
 
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_a_run_that_is_killed_again_and_again_ends_like_an_uninterrupted_one(
     tiny_pipeline: Path, tmp_path: Path, prefect_environment: Mapping[str, str]

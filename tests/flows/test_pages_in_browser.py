@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.slow
+ALWAYS = "tiny-report"  # with lineage and pictures; `make test-long` looks at the others
 LARGEST_PAGE = 200_000
 WORDS = {
     "tiny-build-run": (
@@ -107,7 +108,9 @@ def test_the_run_and_its_artifacts_are_shown_in_words(
     page.get_by_text("Embed the tokens of tiny (embeddings/").first.wait_for()
 
 
-@pytest.mark.parametrize("key", WORDS)
+@pytest.mark.parametrize(
+    "key", [pytest.param(key, marks=[] if key == ALWAYS else pytest.mark.long) for key in WORDS]
+)
 def test_an_artifacts_page_is_readable(
     page: "Page", shown: Shown, key: str, tmp_path: Path
 ) -> None:

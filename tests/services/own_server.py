@@ -1,4 +1,4 @@
-"""A Prefect server that tests start for themselves."""
+"""Prefect servers on SQLite for tests: one that all of a run share, or one of a test's own."""
 
 import os
 import subprocess
@@ -10,29 +10,51 @@ from pathlib import Path
 import pytest
 
 from tests.services.running_services import answers, comes_true, free_ports
+from tests.services.shared_services import shared_service
 
 
 @contextmanager
 def prefect_in(folder: Path) -> Iterator[Mapping[str, str]]:
-    """A Prefect server on SQLite, and the environment of processes that report to it."""
-    (port,) = free_ports(1)
-    environment = os.environ | {
+    """A Prefect server of its own, and the environment of processes that report to it."""
+    api, server = _start(folder)
+    with server:
+        try:
+            yield _environment(api, folder)
+        finally:
+            server.terminate()
+
+
+def shared_prefect(folder: Path) -> Mapping[str, str]:
+    """The environment of processes that report to the server of all tests.
+
+    Args:
+        folder: For what such processes keep for themselves.
+    """
+    return _environment(shared_service("prefect", _start), folder)
+
+
+def _environment(api: str, folder: Path) -> dict[str, str]:
+    return os.environ | {
         "PREFECT_HOME": str(folder / "home"),
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_API_URL": api,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         # as deploy/prefect.env recommends: one by one, task runs lock SQLite, and events get lost
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
     }
+
+
+def _start(folder: Path) -> tuple[str, subprocess.Popen[bytes]]:
+    (port,) = free_ports(1)
+    api = f"http://127.0.0.1:{port}/api"
     command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
     log = folder / "log"
-    with (
-        log.open("wb") as lines,
-        subprocess.Popen(command, env=environment, stdout=lines, stderr=lines) as server,
-    ):
-        try:
-            if not comes_true(lambda: answers(f"{environment['PREFECT_API_URL']}/health"), 120):
-                pytest.fail(f"the Prefect server did not start in two minutes:\n{log.read_text()}")
-            yield environment
-        finally:
-            server.terminate()
+    with log.open("wb") as lines:
+        server = subprocess.Popen(
+            command, env=_environment(api, folder), stdout=lines, stderr=lines
+        )
+    if not comes_true(lambda: answers(f"{api}/health") or server.poll() is not None, 300):
+        server.kill()
+    if server.poll() is not None:
+        pytest.fail(f"the Prefect server did not start:\n{log.read_text()}")
+    return api, server

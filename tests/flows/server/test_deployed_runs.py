@@ -72,6 +72,7 @@ def has_completed(client: SyncPrefectClient, run: UUID) -> bool:
     return state is not None and state.is_completed()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_an_update_builds_its_pipeline_and_a_machine_that_fails_is_survived(
     client: SyncPrefectClient,

@@ -39,10 +39,14 @@ def chosen(
     return tokens[len(prompt) :]
 
 
-def test_greedy_text_of_two_hundred_prompts(
-    joint: JointForCausalLM, parts: list[PreTrainedModel]
+MANY = pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.long)])
+
+
+@MANY
+def test_greedy_text_of_many_prompts(
+    joint: JointForCausalLM, parts: list[PreTrainedModel], count: int
 ) -> None:
-    prompts = random_prompts(200, seed=3)
+    prompts = random_prompts(count, seed=3)
     for start in range(0, len(prompts), 25):
         group = prompts[start : start + 25]
         batch = joint.generate(**left_padded(group), max_new_tokens=NEW, do_sample=False)
@@ -50,10 +54,11 @@ def test_greedy_text_of_two_hundred_prompts(
             assert row[-NEW:].tolist() == chosen(parts, prompt)
 
 
-def test_seeded_samples_of_two_hundred_prompts(
-    joint: JointForCausalLM, parts: list[PreTrainedModel]
+@MANY
+def test_seeded_samples_of_many_prompts(
+    joint: JointForCausalLM, parts: list[PreTrainedModel], count: int
 ) -> None:
-    for seed, prompt in enumerate(random_prompts(200, seed=4)):
+    for seed, prompt in enumerate(random_prompts(count, seed=4)):
         torch.manual_seed(seed)
         expected = chosen(parts, prompt, count=4, sample=True)
         torch.manual_seed(seed)
@@ -80,7 +85,11 @@ MODES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("cache", ["none", "dynamic", "static", "chunks", "static chunks"])
+OFTEN, SELDOM = ("none", "static chunks"), ("dynamic", "static", "chunks")
+CACHES = [*OFTEN, *(pytest.param(cache, marks=pytest.mark.long) for cache in SELDOM)]
+
+
+@pytest.mark.parametrize("cache", CACHES)
 @pytest.mark.parametrize("mode", MODES)
 def test_every_way_of_choosing_with_every_cache(
     joint: JointForCausalLM, parts: list[PreTrainedModel], mode: str, cache: str

@@ -1,10 +1,17 @@
-"""How long systems take to generate, measured so that other work on the machine slows all alike."""
+"""What it takes systems to generate: time, and floating-point operations at least.
+
+Times are measured so that other work on the machine slows all alike; operations are counted from a
+decoder's layers.
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from memdec_core.decoding.decoders import Decoder, generate
 from memdec_core.decoding.decoding_config import LatencyConfig
@@ -90,3 +97,32 @@ def _summary(name: str, rounds: Sequence[Mapping[str, _Run]]) -> Timing:
     runs = np.array([round_[name] for round_ in rounds])
     first_token, per_token = np.median(runs, axis=0).tolist()
     return Timing(first_token, per_token, middle, low, high)
+
+
+def forward_flops(model: PreTrainedModel, context: int) -> int:
+    """Operations that one token takes whose predecessors are cached.
+
+    Two for every weight of a linear layer, the head included: a product and a sum. In every layer,
+    the same twice for every position attended to: for its score, and for its value. Norms and
+    activations are left out, as is the embedding, which is looked up. A decoder is taken to be
+    dense: each of its weights works on each token.
+
+    Args:
+        model: A causal decoder with its head.
+        context: Positions attended to, the token's own among them.
+    """
+    linear = sum(
+        module.weight.numel()
+        for module in model.modules()
+        if isinstance(module, nn.Linear | Conv1D)
+    )
+    config = model.config.get_text_config()
+    heads: int = config.num_attention_heads
+    head_width: int = getattr(config, "head_dim", None) or config.hidden_size // heads
+    attended: int = config.num_hidden_layers * heads * head_width * context
+    return 2 * linear + 4 * attended
+
+
+def joint_flops_ratio(base: PreTrainedModel, memory: PreTrainedModel, context: int) -> float:
+    """(base + memory) / base: operations per token of both beside those of the base alone."""
+    return 1 + forward_flops(memory, context) / forward_flops(base, context)

@@ -16,8 +16,8 @@ from transformers import (
 from memdec_core.decoding.decoding_config import ContinuationConfig
 from memdec_core.errors import UserError
 from memdec_core.joint.continuation import choice_options
+from memdec_core.joint.joint_parts import JointCache
 from memdec_core.joint.model import JointForCausalLM
-from memdec_core.joint.part_state import JointCache
 
 OnText = Callable[[str], None]
 IsStopped = Callable[[], bool]

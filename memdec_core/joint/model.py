@@ -16,8 +16,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from memdec_core.errors import UserError
 from memdec_core.joint.config import MODEL_TYPE, JointConfig
 from memdec_core.joint.generation import JointGenerationMixin
-from memdec_core.joint.part_state import JointCache, PartMasks, masks_of_part
-from memdec_core.joint.part_streams import run_parts
+from memdec_core.joint.joint_parts import JointCache, PartMasks, masks_of_part, run_parts
 from memdec_core.joint.weights import (
     Alpha,
     Routed,

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from memdec_core.errors import UserError
-from memdec_core.models.key_layer import find_key_layer
-from memdec_core.models.key_model import check_key_size
+from memdec_core.models.key_model import check_key_size, find_key_layer
 from memdec_core.models.language_model import TransformerLM
 from memdec_core.models.mixture import mix_log_probs
 from memdec_core.scoring.knn_scores import label_log_probs

@@ -16,11 +16,9 @@ from torch import Tensor
 
 from memdec_core.decoding.decoders import Decoder, TransformerDecoder
 from memdec_core.models.mixture import mix_log_probs
-from memdec_core.search.excluded_rows import excluded_nothing
 from memdec_core.search.neighbour_index import has_exact_distances
-from memdec_core.search.neighbour_search import Datastore, search_neighbours
+from memdec_core.search.neighbour_search import Datastore, search_unseen
 from memdec_core.search.neighbours import Neighbours
-from memdec_core.search.tile_search import Queries
 from memdec_core.systems.knn_lm import KnnLM
 from memdec_core.systems.retrieval_lm import RetrievalLM
 
@@ -43,7 +41,7 @@ def nearest_to_one(datastore: Datastore, key_D: NDArray[np.float32], k: int) -> 
         if np.count_nonzero(ids_1K >= 0) == min(k, datastore.n_rows):
             distances_1K[ids_1K < 0] = np.inf
             return Neighbours(ids_1K, distances_1K)
-    return search_neighbours(datastore, Queries(key_1D, excluded_nothing(1)), k)
+    return search_unseen(datastore, key_1D, k)
 
 
 @contextmanager

@@ -89,6 +89,23 @@ def token_log_probs(lm: LanguageModel, tokens_BT: Tensor, scored_BT: Tensor) -> 
     return log_probs_PV.gather(1, wanted_P1).squeeze(1)
 
 
+def paired_log_probs(
+    lms: tuple[LanguageModel, LanguageModel], tokens_BT: Tensor, scored_BT: Tensor, rows: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """As `scored_log_probs`, of two models side by side.
+
+    Yields:
+        Distributions of both at the same positions, at most `rows` of them, on the first one's
+        device.
+    """
+    first, second = (
+        (block_CV for chunk in chunks for block_CV in torch.split(chunk, rows))
+        for chunks in [scored_log_probs(lm, tokens_BT, scored_BT) for lm in lms]
+    )
+    for first_CV, second_CV in zip(first, second, strict=True):
+        yield first_CV, second_CV.to(first_CV.device)
+
+
 class TransformerLM:
     """A causal decoder as a `LanguageModel` over the first `vocab_size` of its logits.
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memdec_core.scoring.result_row import TUNING_SPLIT, ResultRow
+from memdec_core.scoring.result_row import TUNING_SPLIT, ResultRow, value_rows
 from memdec_core.training.sparse_targets import SparseTargets
 
 EDGES_B1: NDArray[np.float64] = np.geomspace(1e-4, 1, 17)
@@ -86,7 +86,4 @@ def reliability_rows(reliability: Reliability) -> list[ResultRow]:
         "coverage": reliability.coverage,
         "calibration_error": reliability.calibration_error,
     }
-    return [
-        ResultRow("targets", None, TUNING_SPLIT, metric, value, None, None, reliability.positions)
-        for metric, value in named.items()
-    ]
+    return value_rows("targets", None, TUNING_SPLIT, named, reliability.positions)

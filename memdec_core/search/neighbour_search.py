@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from memdec_core.search.excluded_rows import excluded_nothing
 from memdec_core.search.inverted_search import inverted_neighbours
 from memdec_core.search.nearest_lists import list_bytes
 from memdec_core.search.neighbour_index import has_exact_distances, index_nprobe
@@ -99,6 +100,12 @@ def search_neighbours(datastore: Datastore, queries: Queries, k: int) -> Neighbo
         mended = exact_neighbours(datastore.key_blocks(), queries.part(short_S), k)
         found.ids_QK[short_S], found.distances_QK[short_S] = mended
     return found
+
+
+def search_unseen(datastore: Datastore, keys_QD: NDArray[np.floating], k: int) -> Neighbours:
+    """As `search_neighbours`, of queries that are not in the datastore: nothing is excluded."""
+    keys = keys_QD.astype(np.float32, copy=False)
+    return search_neighbours(datastore, Queries(keys, excluded_nothing(len(keys))), k)
 
 
 def _search(datastore: Datastore, queries: Queries, k: int) -> Neighbours:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
@@ -38,11 +39,6 @@ class Timing(NamedTuple):
     ratio_high: float
 
 
-class _Run(NamedTuple):
-    first_token: float
-    per_token: float
-
-
 def time_decoders(
     systems: Mapping[str, Callable[[], Decoder]],
     prompts: Sequence[Sequence[int]],
@@ -66,36 +62,31 @@ def time_decoders(
         UserError: A prompt and the new tokens exceed a system's context.
     """
     names = list(systems)
-    rounds: list[dict[str, _Run]] = []
+    runs: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     for number in range(1 + config.repeats):
         turn = number % len(names)
         prompt = prompts[number % len(prompts)]
-        rounds.append(
-            {
-                name: _run(systems[name](), prompt, config.new_tokens, clock)
-                for name in names[turn:] + names[:turn]
-            }
-        )
-    return {name: _summary(name, rounds[1:]) for name in names}
+        for name in names[turn:] + names[:turn]:
+            runs[name].append(_run(systems[name](), prompt, config.new_tokens, clock))
+    counted = {name: np.array(runs_R[1:]) for name, runs_R in runs.items()}
+    return {name: _summary(runs_R2, counted[BASE]) for name, runs_R2 in counted.items()}
 
 
 def _run(
     decoder: Decoder, prompt: Sequence[int], new_tokens: int, clock: Callable[[], float]
-) -> _Run:
-    """One greedy continuation; its full length is timed, whatever token comes."""
+) -> tuple[float, float]:
+    """Seconds to the first token, and for each further one, of a greedy text of full length."""
     tokens = generate(decoder, prompt, new_tokens, ())
     started = clock()
     next(tokens)
     first = clock()
     further = sum(1 for _ in tokens)
-    return _Run(first - started, (clock() - first) / further)
+    return first - started, (clock() - first) / further
 
 
-def _summary(name: str, rounds: Sequence[Mapping[str, _Run]]) -> Timing:
-    ratios = [round_[name].per_token / round_[BASE].per_token for round_ in rounds]
-    low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75]).tolist()
-    runs = np.array([round_[name] for round_ in rounds])
-    first_token, per_token = np.median(runs, axis=0).tolist()
+def _summary(runs_R2: NDArray[np.float64], base_R2: NDArray[np.float64]) -> Timing:
+    low, middle, high = np.quantile(runs_R2[:, 1] / base_R2[:, 1], [0.25, 0.5, 0.75]).tolist()
+    first_token, per_token = np.median(runs_R2, axis=0).tolist()
     return Timing(first_token, per_token, middle, low, high)
 
 

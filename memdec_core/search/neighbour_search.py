@@ -126,8 +126,7 @@ def _search(datastore: Datastore, queries: Queries, k: int) -> Neighbours:
         _search_block(datastore, queries.part(slice(start, start + FAISS_BLOCK)), k)
         for start in range(0, len(queries.keys_QD), FAISS_BLOCK)
     ]
-    ids_QK, distances_QK = (np.concatenate(arrays) for arrays in zip(*blocks, strict=True))
-    return Neighbours(ids_QK, distances_QK)
+    return Neighbours(*(np.concatenate(arrays) for arrays in zip(*blocks, strict=True)))
 
 
 def _search_block(datastore: Datastore, queries: Queries, k: int) -> Neighbours:
@@ -181,8 +180,7 @@ def search_in_threads(
     ]
     with _single_threads(threads) as pool:
         blocks = list(pool.map(search, parts))
-    ids_QK, distances_QK = (np.concatenate(arrays) for arrays in zip(*blocks, strict=True))
-    return Neighbours(ids_QK, distances_QK)
+    return Neighbours(*(np.concatenate(arrays) for arrays in zip(*blocks, strict=True)))
 
 
 @contextmanager

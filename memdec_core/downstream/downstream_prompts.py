@@ -1,15 +1,55 @@
-"""What a model is asked: prompt, domain premise and verbalizers of each downstream dataset.
+"""What a model is asked: which records of each downstream dataset, and with which words.
 
-Those of kNN-Prompt (Shi et al. 2022), which the paper follows; cb and rte are worded as in Holtzman
-et al. (2021), whose prompts it took over, without the doubled space of its rte. Spaces and line
-ends count: every string that is scored begins with a space.
+Which records are used, which of them tune and which are reported is decided by hashes of their
+ids: neither their order nor how many there are moves one from one half to the other.
+
+Prompts, domain premises and verbalizers are those of kNN-Prompt (Shi et al. 2022), which the paper
+follows; cb and rte are worded as in Holtzman et al. (2021), whose prompts it took over, without the
+doubled space of its rte. Spaces and line ends count: every string that is scored begins with a
+space.
 """
 
-from collections.abc import Mapping
+import heapq
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from string import Formatter
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from memdec_core.downstream.downstream_config import DatasetName
+
+
+def sample_records(record_ids: Sequence[str], most: int | None, seed: int) -> NDArray[np.int64]:
+    """Draws records.
+
+    Args:
+        record_ids: All records' ids, each once.
+        most: How many to draw; None for all.
+        seed: Of the draw.
+
+    Returns:
+        Indices of those drawn, in order; int64.
+    """
+    if most is None or most >= len(record_ids):
+        return np.arange(len(record_ids))
+    drawn = heapq.nsmallest(
+        most,
+        range(len(record_ids)),
+        key=lambda number: _digest(f"sample {seed}", record_ids[number]),
+    )
+    return np.array(sorted(drawn), np.int64)
+
+
+def tuning_half(record_ids: Sequence[str]) -> NDArray[np.bool_]:
+    """Whether each record belongs to the half that weights are tuned on; else it is reported."""
+    return np.array([_digest("half", each)[0] % 2 == 0 for each in record_ids], np.bool_)
+
+
+def _digest(purpose: str, record_id: str) -> bytes:
+    return sha256(f"{purpose}\0{record_id}".encode()).digest()
+
 
 Strings = tuple[tuple[str, ...], ...]
 """Strings that stand for each label, by label."""

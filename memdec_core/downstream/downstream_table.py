@@ -24,8 +24,8 @@ from memdec_core.downstream.downstream import (
     resampled_confusions,
 )
 from memdec_core.downstream.downstream_prompts import DATASET_PROMPTS
-from memdec_core.scoring.bootstrap import Bootstrap, Interval, percentile_interval
-from memdec_core.scoring.result_row import ResultRow
+from memdec_core.scoring.bootstrap import Bootstrap, percentile_interval
+from memdec_core.scoring.result_row import ResultRow, value_rows
 from memdec_core.scoring.scoring_config import EvaluationConfig
 from memdec_core.scoring.system_comparison import interval_row
 
@@ -100,11 +100,8 @@ def mixed_downstream_rows(
             setting, weight = tune(scores, settings, weights, method)
             mixed[dataset] = mix_dataset(scores, settings[setting], weight)
             knobs = {"lambda": weight, "tau": taus[setting]} if taus else {"alpha": weight}
-            n = int(scores.tuning_R.sum())
-            rows += [
-                ResultRow(system, base_name, dataset, f"{name}_{method}", value, None, None, n)
-                for name, value in knobs.items()
-            ]
+            tuned = {f"{name}_{method}": value for name, value in knobs.items()}
+            rows += value_rows(system, base_name, dataset, tuned, int(scores.tuning_R.sum()))
         rows += _measure_rows(system, base_name, mixed, method, config)
     return rows
 
@@ -167,21 +164,14 @@ def _measure_rows(
     for name in MEASURES:
         metric = f"{name}_{method}"
         for dataset, one in measured.items():
-            interval = _interval(one.values[name], one.resamples[name], config.confidence, one.n)
+            interval = percentile_interval(
+                one.values[name], one.resamples[name], config.confidence, one.n
+            )
             rows.append(interval_row(system, base_name, dataset, metric, interval, one.n))
         value = float(np.mean([one.values[name] for one in measured.values()]))
         resamples_S = np.mean([one.resamples[name] for one in measured.values()], axis=0)
         least = min(one.n for one in measured.values())
-        interval = _interval(value, resamples_S, config.confidence, least)
+        interval = percentile_interval(value, resamples_S, config.confidence, least)
         total = sum(one.n for one in measured.values())
         rows.append(interval_row(system, base_name, AVERAGE, metric, interval, total))
     return rows
-
-
-def _interval(
-    value: float, resamples_S: NDArray[np.float64], confidence: float, n: int
-) -> Interval:
-    """The interval of the resamples, unknown where a single record is all there is."""
-    if n < 2:
-        return Interval(value, float("nan"), float("nan"))
-    return percentile_interval(value, resamples_S, confidence)

@@ -17,10 +17,8 @@ from memdec_core.downstream.choice_strings import ChoiceStrings, Prompts
 from memdec_core.models.key_model import KeyModel
 from memdec_core.scoring.knn_scores import label_log_probs
 from memdec_core.search.embedding import embed_windows
-from memdec_core.search.excluded_rows import excluded_nothing
-from memdec_core.search.neighbour_search import Datastore, queries_at_once, search_neighbours
+from memdec_core.search.neighbour_search import Datastore, queries_at_once, search_unseen
 from memdec_core.search.neighbours import Neighbours
-from memdec_core.search.tile_search import Queries
 from memdec_core.targets.knn_distribution import token_masses
 from memdec_core.windows.window_batches import OnProgress
 from memdec_core.windows.windows import START
@@ -66,9 +64,7 @@ class ChoiceSearch:
         most = queries_at_once(self.k, keys_PD.shape[1], self.memory_bytes)
         for start in range(0, len(keys_PD), most):
             part = slice(start, min(start + most, len(keys_PD)))
-            keys = keys_PD[part].astype(np.float32)
-            queries = Queries(keys, excluded_nothing(len(keys)))
-            yield part, search_neighbours(self.datastore, queries, self.k)
+            yield part, search_unseen(self.datastore, keys_PD[part], self.k)
 
 
 def knn_choice_log_probs(

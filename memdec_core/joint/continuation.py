@@ -3,7 +3,7 @@
 Shapes: B sequences (samples or beams), T tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -15,31 +15,16 @@ from memdec_core.decoding.decoding_config import ContinuationConfig
 from memdec_core.joint.model import JointForCausalLM
 
 
-class StopAtText(StoppingCriteria):
-    """Ends a sequence whose new text holds a stop string.
+class StopWhen(StoppingCriteria):
+    """Ends every sequence that is finished, by what one says of its tokens, int64 (T,)."""
 
-    The stop strings of transformers are also looked for across the border of prompt and new text,
-    where they would end a continuation that holds none.
-
-    Args:
-        tokenizer: Of the model.
-        prompt_tokens: Where the new text begins.
-        stops: Strings that end it.
-    """
-
-    def __init__(
-        self, tokenizer: PreTrainedTokenizerFast, prompt_tokens: int, stops: Sequence[str]
-    ) -> None:
-        self._tokenizer = tokenizer
-        self._start = prompt_tokens
-        self._stops = stops
+    def __init__(self, is_finished: Callable[[Tensor], bool]) -> None:
+        self._is_finished = is_finished
 
     def __call__(self, input_ids: Tensor, scores: Any, **_options: Any) -> Tensor:
         """Which of the sequences, int64 (B, T), are finished: bool (B,)."""
         del scores
-        texts = (self._tokenizer.decode(row[self._start :]) for row in input_ids)
-        finished = [any(stop in text for stop in self._stops) for text in texts]
-        return torch.tensor(finished, device=input_ids.device)
+        return torch.tensor(list(map(self._is_finished, input_ids)), device=input_ids.device)
 
 
 def continue_text(
@@ -66,6 +51,12 @@ def continue_text(
     """
     check_room(prompt, config.max_new_tokens, joint.config.max_position_embeddings)
     ids_1T = torch.tensor([list(prompt)], device=joint.device)
+
+    def holds_stop(tokens_T: Tensor) -> bool:
+        # transformers' own stop strings would be found across the end of the prompt as well
+        text = tokenizer.decode(tokens_T[len(prompt) :])
+        return any(stop in text for stop in config.stop)
+
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         rows_BT = joint.generate(
@@ -73,9 +64,7 @@ def continue_text(
             attention_mask=torch.ones_like(ids_1T),
             alpha=alpha,
             num_return_sequences=config.num_samples,
-            stopping_criteria=StoppingCriteriaList(
-                [StopAtText(tokenizer, len(prompt), config.stop)] if config.stop else []
-            ),
+            stopping_criteria=StoppingCriteriaList([StopWhen(holds_stop)] if config.stop else []),
             **choice_options(config),
         )
     new_tokens = rows_BT[:, len(prompt) :].tolist()

@@ -1,23 +1,20 @@
 """A chat with a joint model: what has been read once stays in the cache."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from jinja2 import TemplateError
-from torch import Tensor
 from transformers import (
     PreTrainedTokenizerFast,
-    StoppingCriteria,
     StoppingCriteriaList,
     TextStreamer,
 )
 
 from memdec_core.decoding.decoding_config import ContinuationConfig
 from memdec_core.errors import UserError
-from memdec_core.joint.continuation import choice_options
+from memdec_core.joint.continuation import StopWhen, choice_options
+from memdec_core.joint.joint_parts import JointCache
 from memdec_core.joint.model import JointForCausalLM
-from memdec_core.joint.part_state import JointCache
 
 OnText = Callable[[str], None]
 IsStopped = Callable[[], bool]
@@ -90,7 +87,7 @@ class Conversation:
             attention_mask=torch.ones_like(ids_1T),
             alpha=self.alpha,
             streamer=_Streamer(self._tokenizer, on_text),
-            stopping_criteria=StoppingCriteriaList([_StopWhen(is_stopped)]),
+            stopping_criteria=StoppingCriteriaList([StopWhen(lambda _tokens_T: is_stopped())]),
             return_dict_in_generate=True,
             **({"past_key_values": cache} if fits and cache is not None else {}),
             **choice_options(config),
@@ -131,15 +128,6 @@ class Conversation:
 
     def _forget_cache(self) -> None:
         self._cache, self._read = None, []
-
-
-class _StopWhen(StoppingCriteria):
-    def __init__(self, is_stopped: IsStopped) -> None:
-        self._is_stopped = is_stopped
-
-    def __call__(self, input_ids: Tensor, scores: Any, **_options: Any) -> Tensor:
-        del scores
-        return torch.full((len(input_ids),), self._is_stopped(), device=input_ids.device)
 
 
 class _Streamer(TextStreamer):

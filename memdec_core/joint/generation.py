@@ -6,7 +6,7 @@ from torch import Tensor
 from transformers import GenerationMixin
 
 from memdec_core.errors import UserError
-from memdec_core.joint.part_state import JointCache, PartMasks, masks_for_parts
+from memdec_core.joint.joint_parts import JointCache, PartMasks, masks_for_parts
 from memdec_core.joint.weights import weights_of
 
 

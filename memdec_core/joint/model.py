@@ -16,19 +16,16 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from memdec_core.errors import UserError
 from memdec_core.joint.config import MODEL_TYPE, JointConfig
 from memdec_core.joint.generation import JointGenerationMixin
-from memdec_core.joint.part_state import JointCache, PartMasks, masks_of_part
-from memdec_core.joint.part_streams import run_parts
+from memdec_core.joint.joint_parts import JointCache, PartMasks, masks_of_part, run_parts
 from memdec_core.joint.weights import (
     Alpha,
     Routed,
     fuse_logits,
     fuse_routed,
-    router_lists,
     router_of,
     weights_of,
 )
 from memdec_core.router.alpha_router import AlphaRouter
-from memdec_core.router.router_features import FEATURES
 
 
 class JointForCausalLM(PreTrainedModel, JointGenerationMixin):
@@ -62,7 +59,8 @@ class JointForCausalLM(PreTrainedModel, JointGenerationMixin):
         for number, memory in enumerate(memories):
             setattr(self, f"memory_{number}", memory)
         config.use_configs_of(self.parts)
-        self._takes_kept = [_takes(part, "logits_to_keep") for part in self.parts]
+        arguments = [inspect.signature(part.forward).parameters for part in self.parts]
+        self._takes_kept = ["logits_to_keep" in taken for taken in arguments]
         self.post_init()
 
     @classmethod
@@ -99,7 +97,7 @@ class JointForCausalLM(PreTrainedModel, JointGenerationMixin):
             memories=list(memories),
             weights=[weights[name] for name in memories],
             vocab_size=vocab_size,
-            router=None if router is None else router_lists(router),
+            router=router and {name: array.tolist() for name, array in router.arrays().items()},
             dtype=base.dtype,
         )
         joint = cls(config, base, list(memories.values()))
@@ -190,9 +188,10 @@ class JointForCausalLM(PreTrainedModel, JointGenerationMixin):
             self._kept(output.logits, logits_to_keep, takes_kept).to(input_ids.device)
             for output, takes_kept in zip(outputs, self._takes_kept, strict=True)
         ]
+        made = [output.get("past_key_values") for output in outputs]
         return CausalLMOutputWithPast(
             logits=self._fused(logits, weights),
-            past_key_values=_joint_cache(outputs),
+            past_key_values=None if any(cache is None for cache in made) else JointCache(made),
             hidden_states=outputs[0].get("hidden_states"),
             attentions=outputs[0].get("attentions"),
         )
@@ -219,8 +218,7 @@ class JointForCausalLM(PreTrainedModel, JointGenerationMixin):
         if not isinstance(weights, str):
             return fuse_logits(logits, weights)
         base_BTV, memory_BTV = logits
-        router = router_of(self.config.router or {}, len(FEATURES))
-        return fuse_routed(base_BTV, memory_BTV, router)
+        return fuse_routed(base_BTV, memory_BTV, router_of(self.config))
 
     def _kept(self, logits_BTV: Tensor, kept: int | Tensor, is_cut: bool) -> Tensor:
         """The wanted positions over the shared vocabulary, float32."""
@@ -228,15 +226,6 @@ class JointForCausalLM(PreTrainedModel, JointGenerationMixin):
             wanted = slice(-kept if kept else None, None) if isinstance(kept, int) else kept
             logits_BTV = logits_BTV[:, wanted]
         return logits_BTV[..., : self.config.vocab_size].float()
-
-
-def _joint_cache(outputs: Sequence[Any]) -> JointCache | None:
-    caches = [output.get("past_key_values") for output in outputs]
-    return None if any(cache is None for cache in caches) else JointCache(caches)
-
-
-def _takes(part: nn.Module, argument: str) -> bool:
-    return argument in inspect.signature(part.forward).parameters
 
 
 AutoConfig.register(MODEL_TYPE, JointConfig, exist_ok=True)

@@ -6,7 +6,7 @@ Shapes: B sequences, M memories, T positions, N = B · T, V vocabulary, F featur
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from memdec_core.errors import UserError
 from memdec_core.joint.config import JointConfig
 from memdec_core.models.mixture import check_weights
 from memdec_core.router.alpha_router import AlphaRouter, mix_with_router
+from memdec_core.router.router_features import FEATURES
 
 Routed = Literal["router"]
 BY_ROUTER: Routed = "router"
@@ -159,15 +160,12 @@ def _log(share_B: Tensor) -> Tensor:
     return torch.log(share_B).view(-1, 1, 1)
 
 
-def router_lists(router: AlphaRouter) -> dict[str, Any]:
-    """A router as a configuration holds it."""
-    return {name: array.tolist() for name, array in router.arrays().items()}
-
-
-def router_of(lists: Mapping[str, Any], n_features: int) -> AlphaRouter:
-    """The router that `router_lists` wrote; one without a hidden layer has an empty list there."""
-    arrays = {name: np.asarray(values, np.float64) for name, values in lists.items()}
-    arrays["inner_FH"] = arrays["inner_FH"].reshape(n_features, -1)
+def router_of(config: JointConfig) -> AlphaRouter:
+    """The router that a configuration holds; one without a hidden layer has an empty list there."""
+    arrays = {
+        name: np.asarray(values, np.float64) for name, values in (config.router or {}).items()
+    }
+    arrays["inner_FH"] = arrays["inner_FH"].reshape(len(FEATURES), -1)
     return AlphaRouter.from_arrays(arrays)
 
 

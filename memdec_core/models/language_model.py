@@ -80,13 +80,29 @@ def token_log_probs(lm: LanguageModel, tokens_BT: Tensor, scored_BT: Tensor) -> 
     Returns:
         float32 (P,), in row-major order of `scored_BT`.
     """
-    assert not bool(scored_BT[:, 0].any()), "nothing precedes a sequence's first token"
     if isinstance(lm, PositionScorer):
+        assert not bool(scored_BT[:, 0].any()), "nothing precedes a sequence's first token"
         return lm.token_log_probs(tokens_BT, scored_BT)
-    predicting_BT = scored_BT[:, 1:]
-    log_probs_PV = lm.log_probs(tokens_BT)[:, :-1][predicting_BT]
-    wanted_P1 = tokens_BT[:, 1:][predicting_BT].unsqueeze(1).to(log_probs_PV.device)
+    (log_probs_PV,) = scored_log_probs(lm, tokens_BT, scored_BT)
+    wanted_P1 = tokens_BT[scored_BT].unsqueeze(1).to(log_probs_PV.device)
     return log_probs_PV.gather(1, wanted_P1).squeeze(1)
+
+
+def paired_log_probs(
+    lms: tuple[LanguageModel, LanguageModel], tokens_BT: Tensor, scored_BT: Tensor, rows: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """As `scored_log_probs`, of two models side by side.
+
+    Yields:
+        Distributions of both at the same positions, at most `rows` of them, on the first one's
+        device.
+    """
+    first, second = (
+        (block_CV for chunk in chunks for block_CV in torch.split(chunk, rows))
+        for chunks in [scored_log_probs(lm, tokens_BT, scored_BT) for lm in lms]
+    )
+    for first_CV, second_CV in zip(first, second, strict=True):
+        yield first_CV, second_CV.to(first_CV.device)
 
 
 class TransformerLM:

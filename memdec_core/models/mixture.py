@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from memdec_core.errors import UserError
-from memdec_core.models.language_model import LanguageModel, scored_log_probs, token_log_probs
+from memdec_core.models.language_model import LanguageModel, paired_log_probs, token_log_probs
 
 
 def check_weights(weights: Sequence[float], n_memories: int) -> None:
@@ -72,14 +72,9 @@ class MixtureLM:
 
     def scored_log_probs(self, tokens_BT: Tensor, scored_BT: Tensor) -> Iterator[Tensor]:
         """As `language_model.scored_log_probs`; one position at a time, on the base's device."""
-        base, memory = (
-            (row_1V for chunk_CV in chunks for row_1V in torch.split(chunk_CV, 1))
-            for chunks in (
-                scored_log_probs(lm, tokens_BT, scored_BT) for lm in (self.base, self.memory)
-            )
-        )
-        for base_1V, memory_1V in zip(base, memory, strict=True):
-            yield mix_log_probs(base_1V, memory_1V.to(base_1V.device), self.alpha)
+        parts = (self.base, self.memory)
+        for base_1V, memory_1V in paired_log_probs(parts, tokens_BT, scored_BT, rows=1):
+            yield mix_log_probs(base_1V, memory_1V, self.alpha)
 
     def token_log_probs(self, tokens_BT: Tensor, scored_BT: Tensor) -> Tensor:
         """As `language_model.token_log_probs`; float32 (P,) on the base's device."""

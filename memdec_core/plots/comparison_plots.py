@@ -1,4 +1,4 @@
-"""Pictures of comparisons, as PNG bytes: losses, reliability of targets, forgetting."""
+"""Pictures of comparisons: losses, reliability of targets, forgetting, latency, drift of text."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,8 @@ from memdec_core.plots.figures import (
     new_figure,
     png_of,
 )
+from memdec_core.scoring.system_name import label_of
+from memdec_core.text.token_drift import TokenChange
 
 PANELS_PER_ROW = 3
 PANEL_INCHES = 3.2
@@ -117,3 +119,89 @@ def _draw_matrix(
                 colour = "white" if abs(logs[line][column]) > DARK_SHARE * farthest else "black"
                 place = {"ha": "center", "va": "center"}
                 axes.text(column, line, f"{row[name]:.2f}", place, fontsize=8, color=colour)
+
+
+SYSTEM_COLOURS = {"base": "#5f5f5f", "memory": "#1f4e79", "rag": "#548235", "knn_lm": "#c55a11"}
+"""Of the systems that are measured, in the order of pages and pictures."""
+
+
+class RatioPoint(NamedTuple):
+    """A system's time per token over the base's.
+
+    Attributes:
+        datastore_rows: Rows searched; None where there is no datastore.
+        ratio: Median.
+        low: First quartile.
+        high: Third quartile.
+    """
+
+    datastore_rows: int | None
+    ratio: float
+    low: float
+    high: float
+
+
+def latency_png(
+    points: Mapping[str, Sequence[RatioPoint]], flops_ratio: float | None, context: int
+) -> bytes:
+    """Time per token relative to the base by rows of the datastore, with its quartiles.
+
+    Args:
+        points: By system; one that has no datastore is a level line.
+        flops_ratio: Operations of base and memory over the base's, dotted.
+        context: Tokens of the prompts, for the axis.
+    """
+    figure, axes = new_figure()
+    axes.set_xscale("log")
+    for system in sorted(points, key=list(SYSTEM_COLOURS).index):
+        colour, label = SYSTEM_COLOURS[system], label_of(system)
+        sized = sorted(point for point in points[system] if point.datastore_rows is not None)
+        if sized:
+            rows, ratios, lows, highs = zip(*sized, strict=True)
+            axes.fill_between(rows, lows, highs, color=colour, alpha=0.15, linewidth=0)
+            axes.plot(
+                rows, ratios, color=colour, linewidth=1.6, marker="o", markersize=4, label=label
+            )
+        for point in points[system]:
+            if point.datastore_rows is None:
+                axes.axhspan(point.low, point.high, color=colour, alpha=0.15, linewidth=0)
+                axes.axhline(point.ratio, color=colour, linewidth=1.6, label=label)
+    if flops_ratio is not None:
+        label = f"{label_of('memory')}: operations, {flops_ratio:.2f}"
+        axes.axhline(
+            flops_ratio, color=SYSTEM_COLOURS["memory"], linewidth=1.2, linestyle=":", label=label
+        )
+    axes.set_ylim(bottom=0)
+    y_label = f"time per token, ratio to the base (prompt of {context:,})"
+    return finish_figure(figure, axes, "rows of the datastore", y_label)
+
+
+_ROW_INCHES = 0.3
+_THOUSAND = 1000
+
+
+def drift_png(changes: Sequence[tuple[str, TokenChange]]) -> bytes:
+    """Two bars per token: how often it occurs in a thousand tokens, before and in the new text.
+
+    Args:
+        changes: At least one token, as text, with its frequencies; the largest change first.
+    """
+    figure = empty_figure(height=1.2 + _ROW_INCHES * len(changes))
+    axes = figure.add_subplot()
+    names = [_quoted(text) for text, _ in changes]
+    series = {
+        "training text": [change.known for _, change in changes],
+        "new text": [change.new for _, change in changes],
+    }
+    for index, (label, shares) in enumerate(series.items()):
+        places = [row + 0.4 * index for row in range(len(changes))]
+        values = [_THOUSAND * share for share in shares]
+        axes.barh(places, values, 0.4, color=SERIES_COLOURS[index], label=label)
+    axes.set_yticks([row + 0.2 for row in range(len(changes))], names, parse_math=False)
+    axes.invert_yaxis()
+    return finish_figure(figure, axes, "occurrences in a thousand tokens", "")
+
+
+def _quoted(text: str) -> str:
+    """A token with its blanks visible; what the picture's font lacks would be drawn as boxes."""
+    return repr(text) if text.isascii() else ascii(text)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from memdec_core.models.language_model import LanguageModel, scored_log_probs
+from memdec_core.models.language_model import LanguageModel, paired_log_probs
 from memdec_core.windows.window_batches import OnProgress, ReadTokens, score_windows
 
 FEATURES = (
@@ -103,9 +103,5 @@ def _batch_features(
 ) -> Tensor:
     """Features of a batch's scored positions, float32 (P, F) on the CPU."""
     rows = max(1, BLOCK_ENTRIES // base.vocab_size)
-    base_blocks, memory_blocks = (
-        (block_CV for chunk in chunks for block_CV in torch.split(chunk, rows))
-        for chunks in (scored_log_probs(lm, tokens_BT, scored_BT) for lm in (base, memory))
-    )
-    pairs = zip(base_blocks, memory_blocks, strict=True)
-    return torch.cat([router_features(b_CV, m_CV.to(b_CV.device)).cpu() for b_CV, m_CV in pairs])
+    pairs = paired_log_probs((base, memory), tokens_BT, scored_BT, rows)
+    return torch.cat([router_features(*pair).cpu() for pair in pairs])

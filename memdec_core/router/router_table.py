@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from memdec_core.router.alpha_router import RoutedScores
 from memdec_core.scoring.bootstrap import Bootstrap, perplexity_ratio_interval
-from memdec_core.scoring.result_row import ResultRow
+from memdec_core.scoring.result_row import ResultRow, value_rows
 from memdec_core.scoring.system_comparison import interval_row, system_rows
 
 ROUTED = "memory_router"
@@ -50,12 +50,8 @@ def router_rows(
     """
     scores_N, n = routed.log_probs_N, len(base_N)
     gain = perplexity_ratio_interval(scores_N, constant_N, bootstrap)
-    figures = alpha_figures(routed.alphas_N)
     return [
         *system_rows(ROUTED, base_name, {split: scores_N}, {split: base_N}, {split: bootstrap}),
         interval_row(ROUTED, base_name, split, RATIO_TO_CONSTANT, gain, n),
-        *[
-            ResultRow(ROUTED, base_name, split, metric, value, None, None, n)
-            for metric, value in figures.items()
-        ],
+        *value_rows(ROUTED, base_name, split, alpha_figures(routed.alphas_N), n),
     ]

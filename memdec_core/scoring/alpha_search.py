@@ -1,7 +1,7 @@
 """The memory's weight α, chosen on validation tokens only.
 
 The mean negative log-probability of a mixture is convex in α, so a grid brackets the minimum and
-golden-section search inside the bracket finds it. Shapes: N scored positions, G grid points.
+golden-section search inside the bracket finds it. Shapes: N scored positions.
 """
 
 from collections.abc import Sequence
@@ -18,12 +18,11 @@ PRECISION = 1e-3
 
 
 class AlphaCurve(NamedTuple):
-    """The best α, its perplexity, and the curve it was read from (sorted by α)."""
+    """The best α, its perplexity, and those of every α that was tried, in their order."""
 
     alpha: float
     perplexity: float
-    alphas_G: NDArray[np.float64]
-    perplexities_G: NDArray[np.float64]
+    perplexities: dict[float, float]
 
 
 def search_alpha(
@@ -51,10 +50,9 @@ def search_alpha(
         low, high = alphas[max(best - 1, 0)], alphas[min(best + 1, len(alphas) - 1)]
         alpha = round(_golden_section(base_N, memory_N, low, high), 3)
         curve[alpha] = _perplexity_at(base_N, memory_N, alpha)
-    alphas = sorted(curve)
-    chosen = min(alphas, key=curve.__getitem__)
-    values = np.array([curve[alpha] for alpha in alphas])
-    return AlphaCurve(chosen, curve[chosen], np.array(alphas), values)
+    curve = dict(sorted(curve.items()))
+    chosen = min(curve, key=curve.__getitem__)
+    return AlphaCurve(chosen, curve[chosen], curve)
 
 
 def _perplexity_at(

@@ -5,6 +5,7 @@ clusters that are drawn with replacement. All intervals of a split use the same 
 interval of a ratio of two systems is paired. Shapes: N positions, C clusters, S resamples.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -23,6 +24,12 @@ class Interval(NamedTuple):
     value: float
     low: float
     high: float
+
+    @property
+    def known_bounds(self) -> tuple[float | None, float | None]:
+        """The bounds, None where they are unknown."""
+        low, high = (None if math.isnan(end) else end for end in (self.low, self.high))
+        return low, high
 
 
 @dataclass(frozen=True)
@@ -80,15 +87,16 @@ def perplexity_ratio_interval(
 def mean_interval(values_N: NDArray[np.float64], bootstrap: Bootstrap) -> Interval:
     """Mean per position and its percentile interval."""
     value = float(np.mean(values_N, dtype=np.float64))
-    if len(bootstrap.starts_C) < 2:
-        return Interval(value, float("nan"), float("nan"))
-    return percentile_interval(value, resampled_means(values_N, bootstrap), bootstrap.confidence)
+    means_S = resampled_means(values_N, bootstrap)
+    return percentile_interval(value, means_S, bootstrap.confidence, len(bootstrap.starts_C))
 
 
 def percentile_interval(
-    value: float, resampled_S: NDArray[np.float64], confidence: float
+    value: float, resampled_S: NDArray[np.float64], confidence: float, n_clusters: int
 ) -> Interval:
-    """A value with the interval that holds this share of its resamples."""
+    """A value with the interval that holds this share of its resamples of so many clusters."""
+    if n_clusters < 2:
+        return Interval(value, math.nan, math.nan)
     outside = (1 - confidence) / 2
     low, high = np.quantile(resampled_S, [outside, 1 - outside])
     return Interval(value, float(low), float(high))

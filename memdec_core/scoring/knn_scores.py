@@ -3,7 +3,7 @@
     p_kNN(y) ∝ Σ over neighbours i with next token y of exp(-d_i / τ)
 
 One search serves every temperature, and the mixture with the base is that of a memory with α = λ.
-Shapes: Q or N scored positions, K neighbours, R rows of the datastore, G temperatures, W weights.
+Shapes: Q or N scored positions, K neighbours, R rows of the datastore, G temperatures.
 """
 
 from collections.abc import Sequence
@@ -19,24 +19,11 @@ from memdec_core.search.neighbours import Neighbours
 
 
 class KnnChoice(NamedTuple):
-    """The best weight and temperature, and the curves they were read from.
-
-    Attributes:
-        weight: Best λ, the neighbours' share; beside the grid when it was refined.
-        tau: Best τ.
-        perplexity: What the two reach.
-        taus_G: All temperatures, in the order given; float64.
-        weights_W: All weights of the grid, sorted; float64.
-        perplexities_GW: Perplexity of each pair, float64; infinite where the neighbours have all
-            the weight and lack a token.
-    """
+    """The best λ (beside the grid when it was refined), the best τ, and what the two reach."""
 
     weight: float
     tau: float
     perplexity: float
-    taus_G: NDArray[np.float64]
-    weights_W: NDArray[np.float64]
-    perplexities_GW: NDArray[np.float64]
 
 
 def label_log_probs(
@@ -84,13 +71,7 @@ def search_weight_and_tau(
     """
     curves = [search_alpha(base_N, knn_N, weights, refine=refine) for knn_N in knn_GN]
     best, tau = min(zip(curves, taus, strict=True), key=lambda pair: (pair[0].perplexity, pair[1]))
-    weights_W = np.unique(np.array(weights, np.float64))
-    perplexities_GW = np.stack(
-        [curve.perplexities_G[np.isin(curve.alphas_G, weights_W)] for curve in curves]
-    )
-    return KnnChoice(
-        best.alpha, tau, best.perplexity, np.array(taus, np.float64), weights_W, perplexities_GW
-    )
+    return KnnChoice(best.alpha, tau, best.perplexity)
 
 
 @kernel(parallel=True)

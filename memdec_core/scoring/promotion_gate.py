@@ -4,7 +4,6 @@ Every check is a number with a limit that it must not exceed. A number with a co
 fails only if the whole interval lies above the limit: chance alone keeps nothing back.
 """
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -38,7 +37,7 @@ class GateCheck(NamedTuple):
 
 def interval_check(check: str, base: str | None, interval: Interval, limit: float) -> GateCheck:
     """A check of a number whose interval may be unknown (NaN); then the number itself counts."""
-    low, high = (None if math.isnan(end) else end for end in (interval.low, interval.high))
+    low, high = interval.known_bounds
     least = interval.value if low is None else low
     return GateCheck(check, base, interval.value, low, high, limit, least <= limit)
 

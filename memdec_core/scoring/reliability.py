@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memdec_core.scoring.result_row import TUNING_SPLIT, ResultRow
 from memdec_core.training.sparse_targets import SparseTargets
 
 EDGES_B1: NDArray[np.float64] = np.geomspace(1e-4, 1, 17)
@@ -36,19 +35,20 @@ class Reliability(NamedTuple):
     positions: int
 
     @property
-    def kept_mass(self) -> float:
-        """Probability that a position's stored tokens share, on average."""
-        return float(self.mass_B.sum() / self.positions)
+    def figures(self) -> dict[str, float]:
+        """What tables show.
 
-    @property
-    def coverage(self) -> float:
-        """Share of the positions whose next token is among the stored ones."""
-        return float(self.hits_B.sum() / self.positions)
-
-    @property
-    def calibration_error(self) -> float:
-        """Probability per position by which the bins' forecasts miss; 0 is reliable throughout."""
-        return float(np.abs(self.mass_B - self.hits_B).sum() / self.positions)
+        `kept_mass` is the probability that a position's stored tokens share, on average,
+        `coverage` the share of the positions whose next token is among the stored ones,
+        `calibration_error` the probability per position by which the bins' forecasts miss; 0 is
+        reliable throughout.
+        """
+        sums = {
+            "kept_mass": self.mass_B.sum(),
+            "coverage": self.hits_B.sum(),
+            "calibration_error": np.abs(self.mass_B - self.hits_B).sum(),
+        }
+        return {name: float(total / self.positions) for name, total in sums.items()}
 
     def points(self) -> list[tuple[float, float, int]]:
         """Mean probability, share that followed and entries of every bin that has any."""
@@ -77,16 +77,3 @@ def measure_reliability(blocks: Iterable[SparseTargets]) -> Reliability:
         entries_B += np.bincount(bin_E, minlength=bins)
         positions += len(block.next_token_R)
     return Reliability(mass_B, hits_B, entries_B, positions)
-
-
-def reliability_rows(reliability: Reliability) -> list[ResultRow]:
-    """Rows of the validation targets: `kept_mass`, `coverage` and `calibration_error`."""
-    named = {
-        "kept_mass": reliability.kept_mass,
-        "coverage": reliability.coverage,
-        "calibration_error": reliability.calibration_error,
-    }
-    return [
-        ResultRow("targets", None, TUNING_SPLIT, metric, value, None, None, reliability.positions)
-        for metric, value in named.items()
-    ]

@@ -1,5 +1,6 @@
 """A row of the tables: one measured number. What shows them needs no model, and imports none."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 TUNING_SPLIT = "valid"
@@ -31,3 +32,13 @@ class ResultRow(NamedTuple):
     ci_low: float | None
     ci_high: float | None
     n: int
+
+
+def value_rows(
+    system: str, base: str | None, split: str, values: Mapping[str, float], n: int
+) -> list[ResultRow]:
+    """Rows of numbers that have no interval, by metric."""
+    return [
+        ResultRow(system, base, split, metric, value, None, None, n)
+        for metric, value in values.items()
+    ]

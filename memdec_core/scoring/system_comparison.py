@@ -3,7 +3,6 @@
 Scores are log-probabilities of the same positions by split: float64 (N,).
 """
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,8 +18,8 @@ from memdec_core.scoring.bootstrap import (
     perplexity_ratio_interval,
 )
 from memdec_core.scoring.fidelity import Fidelity
-from memdec_core.scoring.knn_scores import KnnChoice, search_weight_and_tau
-from memdec_core.scoring.result_row import TUNING_SPLIT, ResultRow
+from memdec_core.scoring.knn_scores import search_weight_and_tau
+from memdec_core.scoring.result_row import TUNING_SPLIT, ResultRow, value_rows
 from memdec_core.scoring.scoring_config import EvaluationConfig
 
 Scores = Mapping[str, NDArray[np.float64]]
@@ -82,9 +81,9 @@ def mixture_rows(
         base[TUNING_SPLIT], memory[TUNING_SPLIT], config.alphas, refine=config.refine_alpha
     )
     mixed = mix_scores(base, memory, curve.alpha)
-    n_tuned = len(base[TUNING_SPLIT])
-    tuned = ResultRow(system, base_name, TUNING_SPLIT, "alpha", curve.alpha, None, None, n_tuned)
-    return [tuned, *system_rows(system, base_name, mixed, base, bootstraps)], curve
+    tuned = {"alpha": curve.alpha}
+    rows = value_rows(system, base_name, TUNING_SPLIT, tuned, len(base[TUNING_SPLIT]))
+    return rows + system_rows(system, base_name, mixed, base, bootstraps), curve
 
 
 def knn_lm_rows(
@@ -94,7 +93,7 @@ def knn_lm_rows(
     bootstraps: Bootstraps,
     taus: Sequence[float],
     config: EvaluationConfig,
-) -> tuple[list[ResultRow], KnnChoice]:
+) -> list[ResultRow]:
     """Rows of kNN-LM, with λ and τ tuned on `valid` alone.
 
     Args:
@@ -104,9 +103,6 @@ def knn_lm_rows(
         bootstraps: Resampling by split.
         taus: The G temperatures.
         config: Values of λ to try, as of α; those below 1 are.
-
-    Returns:
-        Rows of the system, and what was chosen.
     """
     weights = [weight for weight in config.alphas if weight < 1]  # neighbours lack most tokens
     choice = search_weight_and_tau(
@@ -115,12 +111,9 @@ def knn_lm_rows(
     temperature = list(taus).index(choice.tau)
     nearest = {split: scores_GN[temperature] for split, scores_GN in knn.items()}
     mixed = mix_scores(base, nearest, choice.weight)
-    n_tuned = len(base[TUNING_SPLIT])
-    tuned = [
-        ResultRow("knn_lm", base_name, TUNING_SPLIT, metric, value, None, None, n_tuned)
-        for metric, value in (("lambda", choice.weight), ("tau", choice.tau))
-    ]
-    return tuned + system_rows("knn_lm", base_name, mixed, base, bootstraps), choice
+    tuned = {"lambda": choice.weight, "tau": choice.tau}
+    rows = value_rows("knn_lm", base_name, TUNING_SPLIT, tuned, len(base[TUNING_SPLIT]))
+    return rows + system_rows("knn_lm", base_name, mixed, base, bootstraps)
 
 
 def mix_scores(base: Scores, part: Scores, weight: float) -> dict[str, NDArray[np.float64]]:
@@ -132,22 +125,12 @@ def mix_scores(base: Scores, part: Scores, weight: float) -> dict[str, NDArray[n
 
 def fidelity_rows(measures: Fidelity, bootstrap: Bootstrap) -> list[ResultRow]:
     """Rows of the memory's distance to its validation targets."""
-    named = {
-        "kl": measures.kl_R,
-        "total_variation": measures.total_variation_R,
-        "top1_agreement": measures.top1_agreement_R,
-    }
-    return [
-        interval_row(
-            "memory_alone",
-            None,
-            TUNING_SPLIT,
-            metric,
-            mean_interval(values_R, bootstrap),
-            len(values_R),
-        )
-        for metric, values_R in named.items()
-    ]
+    rows = []
+    metrics = ("kl", "total_variation", "top1_agreement")
+    for metric, values_R in zip(metrics, measures, strict=True):
+        mean = mean_interval(values_R, bootstrap)
+        rows.append(interval_row("memory_alone", None, TUNING_SPLIT, metric, mean, len(values_R)))
+    return rows
 
 
 def perplexity_row(
@@ -166,5 +149,4 @@ def interval_row(
     system: str, base: str | None, split: str, metric: str, interval: Interval, n: int
 ) -> ResultRow:
     """A row for a value with an interval, which may be unknown (NaN)."""
-    low, high = (None if math.isnan(end) else end for end in (interval.low, interval.high))
-    return ResultRow(system, base, split, metric, interval.value, low, high, n)
+    return ResultRow(system, base, split, metric, interval.value, *interval.known_bounds, n)

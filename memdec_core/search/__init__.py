@@ -2,9 +2,8 @@
 
 Windows become rows of keys and following tokens (`embedding`), keys an index (`neighbour_index`),
 and queries exact distances and ids (`neighbours`): over all keys (`tile_search`,
-`rounded_vectors`), over the lists of an index (`inverted_search`), one query at a time
-(`single_search`), or whichever suits (`neighbour_search`). What a position must not find is struck
-out on the way (`excluded_rows`).
+`rounded_vectors`), over the lists of an index (`inverted_search`), or whichever suits
+(`neighbour_search`). What a position must not find is struck out on the way (`excluded_rows`).
 
 May import models and windows.
 """

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from memdec_core.search.excluded_rows import excluded_nothing
 from memdec_core.search.inverted_search import inverted_neighbours
 from memdec_core.search.nearest_lists import list_bytes
 from memdec_core.search.neighbour_index import has_exact_distances, index_nprobe
@@ -101,6 +102,12 @@ def search_neighbours(datastore: Datastore, queries: Queries, k: int) -> Neighbo
     return found
 
 
+def search_unseen(datastore: Datastore, keys_QD: NDArray[np.floating], k: int) -> Neighbours:
+    """As `search_neighbours`, of queries that are not in the datastore: nothing is excluded."""
+    keys = keys_QD.astype(np.float32, copy=False)
+    return search_neighbours(datastore, Queries(keys, excluded_nothing(len(keys))), k)
+
+
 def _search(datastore: Datastore, queries: Queries, k: int) -> Neighbours:
     """Searches in the way that the index allows; some lists may be short."""
     index = datastore.index
@@ -119,8 +126,7 @@ def _search(datastore: Datastore, queries: Queries, k: int) -> Neighbours:
         _search_block(datastore, queries.part(slice(start, start + FAISS_BLOCK)), k)
         for start in range(0, len(queries.keys_QD), FAISS_BLOCK)
     ]
-    ids_QK, distances_QK = (np.concatenate(arrays) for arrays in zip(*blocks, strict=True))
-    return Neighbours(ids_QK, distances_QK)
+    return Neighbours(*(np.concatenate(arrays) for arrays in zip(*blocks, strict=True)))
 
 
 def _search_block(datastore: Datastore, queries: Queries, k: int) -> Neighbours:
@@ -174,8 +180,7 @@ def search_in_threads(
     ]
     with _single_threads(threads) as pool:
         blocks = list(pool.map(search, parts))
-    ids_QK, distances_QK = (np.concatenate(arrays) for arrays in zip(*blocks, strict=True))
-    return Neighbours(ids_QK, distances_QK)
+    return Neighbours(*(np.concatenate(arrays) for arrays in zip(*blocks, strict=True)))
 
 
 @contextmanager

@@ -18,15 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from memdec_core.errors import UserError
-from memdec_core.models.key_layer import find_key_layer
-from memdec_core.models.key_model import check_key_size
+from memdec_core.models.key_model import check_key_size, find_key_layer
 from memdec_core.models.language_model import TransformerLM
 from memdec_core.models.mixture import mix_log_probs
 from memdec_core.scoring.knn_scores import label_log_probs
-from memdec_core.search.excluded_rows import excluded_nothing
-from memdec_core.search.neighbour_search import Datastore, search_neighbours
+from memdec_core.search.neighbour_search import Datastore, search_unseen
 from memdec_core.search.neighbours import Neighbours
-from memdec_core.search.tile_search import Queries
 from memdec_core.targets.knn_distribution import token_masses
 
 
@@ -121,8 +118,7 @@ class KnnLM:
             hook.remove()
 
     def _search(self, keys_QD: Tensor) -> Neighbours:
-        queries = Queries(keys_QD.float().cpu().numpy(), excluded_nothing(len(keys_QD)))
-        return search_neighbours(self.datastore, queries, self.k)
+        return search_unseen(self.datastore, keys_QD.cpu().numpy(), self.k)
 
     def neighbour_log_probs(self, neighbours: Neighbours) -> Tensor:
         """Log p_kNN of all tokens, float32 (Q, V); -inf for what followed no neighbour."""

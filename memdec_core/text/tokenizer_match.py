@@ -10,7 +10,6 @@ This is equality. What is shared by tokenizers with different added tokens is fo
 """
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 from transformers import PreTrainedTokenizerFast
@@ -60,15 +59,15 @@ def explain_rule_difference(a: PreTrainedTokenizerFast, b: PreTrainedTokenizerFa
         b: The other, "the second".
     """
     backend_a, backend_b = backend_of(a), backend_of(b)
-    checks: list[Callable[[], str | None]] = [
-        lambda: _special_ids(a, b),
-        lambda: _merges(backend_a, backend_b),
-        lambda: _setting(backend_a, backend_b, "normalizer"),
-        lambda: _setting(backend_a, backend_b, "pre_tokenizer"),
-        lambda: _model_settings(backend_a, backend_b),
-        lambda: _probes(a, b),
-    ]
-    return next((f"{found}." for check in checks if (found := check()) is not None), None)
+    found = (
+        _special_ids(a, b)
+        or _merges(backend_a, backend_b)
+        or _setting(backend_a, backend_b, "normalizer")
+        or _setting(backend_a, backend_b, "pre_tokenizer")
+        or _model_settings(backend_a, backend_b)
+        or _probes(a, b)
+    )
+    return f"{found}." if found else None
 
 
 def backend_of(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:

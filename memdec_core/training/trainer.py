@@ -21,14 +21,12 @@ from memdec_core.training.batch_loss import (
     check_output_head,
     mean_loss,
 )
-from memdec_core.training.optimisation import make_optimizer, make_scheduler, trained_parameters
 from memdec_core.training.training_batches import TrainingBatch, WindowData, validation_batches
 from memdec_core.training.training_config import TrainingConfig
 from memdec_core.training.training_state import (
     Checkpoints,
     CurvePoint,
-    Progress,
-    TrainingState,
+    new_state,
     pack_state,
     unpack_state,
 )
@@ -134,10 +132,7 @@ class _Training:
         self.config = config
         self.objective = objective
         self.validation = validation
-        parameters = trained_parameters(model)
-        optimizer = make_optimizer(parameters.values(), config)
-        scheduler = make_scheduler(optimizer, config, batches.steps)
-        self.state = TrainingState(parameters, optimizer, scheduler, Progress(), {})
+        self.state = new_state(model, config, batches.steps)
 
     @property
     def finished(self) -> bool:

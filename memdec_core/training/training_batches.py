@@ -14,14 +14,21 @@ from memdec_core.errors import UserError
 from memdec_core.training.losses import PositionTargets
 from memdec_core.training.sparse_targets import ReadTargets, join_targets
 from memdec_core.training.training_config import TrainingConfig
-from memdec_core.windows.epoch_order import epoch_order, n_steps_of, step_bounds
 from memdec_core.windows.window_batches import (
     ReadTokens,
     n_scored,
     pad_rows,
     predicting_states,
 )
-from memdec_core.windows.windows import END, ROW, START, Int64Array
+from memdec_core.windows.windows import (
+    END,
+    ROW,
+    START,
+    Int64Array,
+    epoch_order,
+    n_steps_of,
+    step_bounds,
+)
 
 # Enough to choose between checkpoints: the loss of 65,536 tokens varies by about a hundredth.
 VALIDATION_TOKENS = 65_536

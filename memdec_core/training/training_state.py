@@ -1,5 +1,6 @@
-"""All that a training must remember to continue as if it had never stopped."""
+"""The optimiser, and all that a training must remember to continue as if it had never stopped."""
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -9,8 +10,10 @@ from pydantic import BaseModel, JsonValue
 from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
+from transformers import PreTrainedModel, get_scheduler
 
 from memdec_core.training.batch_loss import LossMeans
+from memdec_core.training.training_config import TrainingConfig
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
@@ -90,6 +93,35 @@ class TrainingState(NamedTuple):
     scheduler: LambdaLR
     progress: Progress
     best: dict[str, Tensor]
+
+
+def new_state(model: PreTrainedModel, config: TrainingConfig, steps: int) -> TrainingState:
+    """The state before the first of `steps` steps, over which the learning rate runs its course."""
+    parameters = trained_parameters(model)
+    optimizer = make_optimizer(parameters.values(), config)
+    scheduler = get_scheduler(
+        "constant_with_warmup" if config.schedule == "constant" else config.schedule,
+        optimizer,
+        num_warmup_steps=round(config.warmup_fraction * steps),
+        num_training_steps=steps,
+    )
+    return TrainingState(parameters, optimizer, scheduler, Progress(), {})
+
+
+def trained_parameters(model: PreTrainedModel) -> dict[str, Tensor]:
+    """Parameters that take gradients, by name, tied ones once."""
+    return {name: param for name, param in model.named_parameters() if param.requires_grad}
+
+
+def make_optimizer(parameters: Iterable[Tensor], config: TrainingConfig) -> AdamW:
+    """AdamW that decays matrices only: decaying a norm's scale or a bias shrinks no function."""
+    matrices = [param for param in parameters if param.ndim >= 2]
+    vectors = [param for param in parameters if param.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return AdamW([g for g in groups if g["params"]], lr=config.learning_rate, fused=True)
 
 
 def pack_state(state: TrainingState) -> tuple[Arrays, dict[str, JsonValue]]:

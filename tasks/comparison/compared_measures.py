@@ -9,8 +9,8 @@ from memdec_core.downstream.downstream_table import (
     downstream_rows,
     mixed_downstream_rows,
 )
-from memdec_core.scoring.reliability import Reliability, measure_reliability, reliability_rows
-from memdec_core.scoring.result_row import TUNING_SPLIT, ResultRow
+from memdec_core.scoring.reliability import Reliability, measure_reliability
+from memdec_core.scoring.result_row import TUNING_SPLIT, ResultRow, value_rows
 from memdec_core.scoring.scoring_config import EvaluationConfig
 from memdec_core.scoring.system_name import KINDS, Kind, SystemName
 from memdec_core.training.sparse_targets import SparseTargets
@@ -84,7 +84,10 @@ def reliability_of(run: ShardRun) -> Reliability | None:
 
 def target_rows(run: ShardRun, reliability: Reliability | None) -> list[ResultRow]:
     """Rows of the targets' reliability, and of the memory's own β where its manifest has one."""
-    rows = [] if reliability is None else reliability_rows(reliability)
+    rows = []
+    if reliability is not None:
+        n = reliability.positions
+        rows += value_rows("targets", None, TUNING_SPLIT, reliability.figures, n)
     if "memory" in run.job.inputs:
         scores = run.store.require(run.job.inputs["memory"])
         training = run.store.require(scores.inputs["model"]).config.get("training")

@@ -88,7 +88,7 @@ def compared_base(
             rows += base_rows(base_name, base, bootstraps)
         elif scored == "under settings":
             taus = run.config(KnnLmConfig).taus
-            rows += knn_lm_rows(base_name, base, scores, bootstraps, taus, config)[0]
+            rows += knn_lm_rows(base_name, base, scores, bootstraps, taus, config)
         elif scored == "in place":
             rows += system_rows(name.system, base_name, only_setting(scores), base, bootstraps)
         else:

@@ -58,7 +58,7 @@ def write_comparison(
             {"system": system, "base": base, "alpha": alpha, "perplexity": perplexity}
             for base, by_system in curves.items()
             for system, curve in by_system.items()
-            for alpha, perplexity in _points(curve).items()
+            for alpha, perplexity in curve.perplexities.items()
         ],
     )
     if reliability is not None:
@@ -88,7 +88,7 @@ def _pictures(rows: Rows, curves: Curves, reliability: Reliability | None) -> di
     pictures = {SYSTEMS: systems_png(perplexities(rows))}
     for place, by_system in enumerate(curves.values()):
         if by_system:
-            lines = {label_of(system): _points(curve) for system, curve in by_system.items()}
+            lines = {label_of(system): curve.perplexities for system, curve in by_system.items()}
             pictures[alpha_picture(place)] = alpha_curve_png(lines)
     if by_base := ablation(rows):
         points = {
@@ -99,10 +99,6 @@ def _pictures(rows: Rows, curves: Curves, reliability: Reliability | None) -> di
     if reliability is not None:
         pictures[RELIABILITY] = reliability_png(reliability.points())
     return pictures
-
-
-def _points(curve: AlphaCurve) -> dict[float, float]:
-    return dict(zip(curve.alphas_G.tolist(), curve.perplexities_G.tolist(), strict=True))
 
 
 def _with_interval(row: Mapping[str, JsonValue]) -> Point:

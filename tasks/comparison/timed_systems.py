@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from memdec_core.decoding.decoders import Decoder, MixtureDecoder, TransformerDecoder
 from memdec_core.decoding.decoding_config import LatencyConfig
-from memdec_core.decoding.knn_decoder import KnnDecoder
-from memdec_core.decoding.retrieval_decoder import RetrievalDecoder
+from memdec_core.decoding.system_decoders import KnnDecoder, RetrievalDecoder
 from memdec_core.models.language_model import TransformerLM
 from memdec_core.search.index_config import IndexConfig
 from memdec_core.search.neighbour_search import Datastore

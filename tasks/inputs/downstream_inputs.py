@@ -16,8 +16,13 @@ from memdec_core.downstream.choice_strings import (
 )
 from memdec_core.downstream.downstream import DatasetScores
 from memdec_core.downstream.downstream_config import DatasetName, DownstreamConfig
-from memdec_core.downstream.downstream_prompts import DATASET_PROMPTS, Strings, prompt_text
-from memdec_core.downstream.downstream_records import sample_records, tuning_half
+from memdec_core.downstream.downstream_prompts import (
+    DATASET_PROMPTS,
+    Strings,
+    prompt_text,
+    sample_records,
+    tuning_half,
+)
 from memdec_core.errors import UserError
 from storage.downstream.labelled_records import LabelledRecord, read_labelled_records
 from storage.downstream.verbalizer_file import read_verbalizers

@@ -14,9 +14,8 @@ from memdec_core.models.model_loading import describe_model, new_model, resolve_
 from memdec_core.models.models_config import BaseModelConfig, PretrainConfig
 from memdec_core.text.text_config import TokensConfig
 from memdec_core.text.tokenization import encode_documents, token_dtype
-from memdec_core.text.tokenizer_loading import complete_tokenizer, load_tokenizer
+from memdec_core.text.tokenizer_loading import complete_tokenizer, load_tokenizer, train_tokenizer
 from memdec_core.text.tokenizer_match import real_vocab_size
-from memdec_core.text.tokenizer_training import train_tokenizer
 from memdec_core.training.batch_loss import Objective
 from memdec_core.training.trainer import train
 from memdec_core.training.training_batches import EpochBatches, WindowData

@@ -77,10 +77,7 @@ def _write(
 ) -> dict[str, JsonValue]:
     """Tables and picture into the shard; the figures for the manifest."""
     folder = run.writer.folder
-    points = {
-        base: dict(zip(curve.alphas_G.tolist(), curve.perplexities_G.tolist(), strict=True))
-        for base, curve in curves.items()
-    }
+    points = {base: curve.perplexities for base, curve in curves.items()}
     RESULTS.write(folder, [row._asdict() for row in rows])
     ALPHA_CURVE.write(
         folder,

@@ -14,9 +14,7 @@ from memdec_core.models.language_model import TransformerLM
 from memdec_core.models.mixture import mix_log_probs
 from memdec_core.models.model_loading import load_model, resolve_device
 from memdec_core.models.models_config import EmbeddingsConfig
-from memdec_core.search.excluded_rows import excluded_nothing
-from memdec_core.search.neighbour_search import search_neighbours
-from memdec_core.search.tile_search import Queries
+from memdec_core.search.neighbour_search import search_unseen
 from memdec_core.targets.explanation import (
     Distributions,
     WeighedNeighbours,
@@ -132,9 +130,8 @@ class ExplainedPosition:
         self, store: Store, pipeline: ExplainedPipeline, key_1D: NDArray[np.float16]
     ) -> WeighedNeighbours:
         index = store.only(pipeline.targets.inputs["index"])
-        queries = Queries(key_1D.astype(np.float32), excluded_nothing(1))
         datastore = open_datastore(index, self.embeddings)
-        found = search_neighbours(datastore, queries, pipeline.search.k)
+        found = search_unseen(datastore, key_1D, pipeline.search.k)
         return weigh_neighbours(found, self.embeddings.next_tokens(), pipeline.search.tau)
 
 

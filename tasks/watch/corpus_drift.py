@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from memdec_core.models.models_config import VocabularyConfig
-from memdec_core.plots.drift_plot import drift_png
+from memdec_core.plots.comparison_plots import drift_png
 from memdec_core.scoring.perplexity import perplexity, split_log_probs
 from memdec_core.scoring.scoring_config import ScoringConfig
 from memdec_core.text.text_config import TokensConfig

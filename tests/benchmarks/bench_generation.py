@@ -9,7 +9,7 @@ from functools import cache, partial
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
-from memdec_core.decoding.flops import joint_flops_ratio
+from memdec_core.decoding.latency import joint_flops_ratio
 from memdec_core.joint import JointForCausalLM
 from tests.benchmarks.interleaved import BenchRow, Work, compare
 

@@ -13,10 +13,10 @@ from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from memdec_core.training.batch_loss import Objective, batch_loss
-from memdec_core.training.optimisation import make_optimizer
 from memdec_core.training.sparse_targets import SparseTargets
 from memdec_core.training.training_batches import WindowData, assemble_batch
 from memdec_core.training.training_config import Precision, TrainingConfig
+from memdec_core.training.training_state import make_optimizer
 from memdec_core.windows.windows import WindowConfig, make_windows
 from tests.benchmarks.interleaved import BenchRow, Work, compare
 

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 
 from memdec_core.text.text_config import TokensConfig
 from memdec_core.text.tokenization import encode_documents
-from memdec_core.text.tokenizer_training import train_tokenizer
+from memdec_core.text.tokenizer_loading import train_tokenizer
 from storage.formats.token_shards import write_token_shard
 from tests.benchmarks.interleaved import BenchRow, Work, compare
 

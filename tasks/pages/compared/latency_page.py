@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
-from memdec_core.plots.latency_plot import COLOURS
+from memdec_core.plots.comparison_plots import SYSTEM_COLOURS
 from memdec_core.scoring.system_name import label_of
 from tasks.pages.markdown_page import markdown_table
 from tasks.pages.report_tables import readable
@@ -63,7 +63,7 @@ def _place(row: LatencyRow) -> tuple[int, int, int]:
     context, datastore_rows = row["context"], row["datastore_rows"] or 0
     assert isinstance(context, int)
     assert isinstance(datastore_rows, int)
-    return context, list(COLOURS).index(str(row["system"])), datastore_rows
+    return context, list(SYSTEM_COLOURS).index(str(row["system"])), datastore_rows
 
 
 def _ratio(row: LatencyRow) -> str:

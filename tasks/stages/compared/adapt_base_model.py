@@ -8,10 +8,10 @@ from transformers import PreTrainedModel
 from memdec_core.models.model_loading import describe_model
 from memdec_core.training.adaptation import adapted_layers, add_lora, matched_rank, merge_lora
 from memdec_core.training.batch_loss import Objective
-from memdec_core.training.optimisation import trained_parameters
 from memdec_core.training.trainer import train
 from memdec_core.training.training_batches import EpochBatches, WindowData
 from memdec_core.training.training_config import AdaptationConfig, DaptConfig, LoraConfig
+from memdec_core.training.training_state import trained_parameters
 from memdec_core.windows.windows import WindowConfig, make_windows, n_rows
 from storage.formats.checkpoint_files import CheckpointFiles
 from storage.formats.token_shards import TokenReader

@@ -8,11 +8,10 @@ import torch
 from pydantic import JsonValue
 
 from memdec_core.decoding.decoding_config import LatencyConfig
-from memdec_core.decoding.flops import joint_flops_ratio
-from memdec_core.decoding.latency import BASE, Timing, time_decoders
+from memdec_core.decoding.latency import BASE, Timing, joint_flops_ratio, time_decoders
 from memdec_core.errors import UserError
 from memdec_core.models.language_model import TransformerLM
-from memdec_core.plots.latency_plot import RatioPoint, latency_png
+from memdec_core.plots.comparison_plots import RatioPoint, latency_png
 from memdec_core.scoring.scoring_config import ScoringConfig
 from storage.formats.row_tables import LATENCIES
 from storage.formats.token_shards import TokenReader

@@ -16,10 +16,8 @@ from memdec_core.models.model_loading import load_model, resolve_device
 from memdec_core.models.models_config import EmbeddingsConfig
 from memdec_core.scoring.knn_scores import label_log_probs
 from memdec_core.search.embedding import embed_windows
-from memdec_core.search.excluded_rows import excluded_nothing
-from memdec_core.search.neighbour_search import queries_at_once, search_neighbours
+from memdec_core.search.neighbour_search import queries_at_once, search_unseen
 from memdec_core.search.neighbours import without_rows
-from memdec_core.search.tile_search import Queries
 from memdec_core.text.tokenizer_loading import load_tokenizer
 from storage.formats.embedding_zarr import EmbeddingReader
 from tasks.inputs.cut_vocabulary import vocabulary_of
@@ -52,8 +50,7 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
     started = time.monotonic()
     scores = []
     for keys_QD, label_Q in _queries(run, knobs.k):
-        queries = Queries(keys_QD.astype(np.float32), excluded_nothing(len(keys_QD)))
-        neighbours = without_rows(search_neighbours(datastore, queries, knobs.k), unknown_R)
+        neighbours = without_rows(search_unseen(datastore, keys_QD, knobs.k), unknown_R)
         scores.append(label_log_probs(neighbours, values_R, label_Q, knobs.taus))
     log_probs_GN = np.concatenate(scores, axis=1)
     figures = write_split_scores(run.writer.folder, log_probs_GN, started)

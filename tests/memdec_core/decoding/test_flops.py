@@ -5,7 +5,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel
 
-from memdec_core.decoding.flops import forward_flops, joint_flops_ratio
+from memdec_core.decoding.latency import forward_flops, joint_flops_ratio
 from tests.support.tiny_models import tiny_model
 
 

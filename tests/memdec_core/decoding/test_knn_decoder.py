@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from memdec_core.decoding.decoders import TransformerDecoder
-from memdec_core.decoding.knn_decoder import KnnDecoder
+from memdec_core.decoding.system_decoders import KnnDecoder
 from memdec_core.models.language_model import TransformerLM
 from memdec_core.search.neighbour_search import Datastore
 from memdec_core.systems.knn_lm import KnnLM

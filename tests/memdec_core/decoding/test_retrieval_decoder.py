@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memdec_core.decoding.decoders import TransformerDecoder
-from memdec_core.decoding.retrieval_decoder import RetrievalDecoder
+from memdec_core.decoding.system_decoders import RetrievalDecoder
 from memdec_core.models.language_model import TransformerLM
 from memdec_core.systems.passage_retrieval import PassageIndex
 from memdec_core.systems.retrieval_config import RetrievalConfig

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdec_core.downstream.downstream_records import sample_records, tuning_half
+from memdec_core.downstream.downstream_prompts import sample_records, tuning_half
 
 IDS = [f"mr/train/{number:05d}" for number in range(2000)]
 

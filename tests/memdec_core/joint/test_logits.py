@@ -6,7 +6,7 @@ from transformers import PreTrainedModel, StaticCache
 
 from memdec_core.errors import UserError
 from memdec_core.joint import JointConfig, JointForCausalLM
-from memdec_core.joint.part_state import JointCache
+from memdec_core.joint.joint_parts import JointCache
 from tests.memdec_core.joint.conftest import VOCABULARY, left_padded, random_prompts
 from tests.oracles.joint_oracle import joint_log_probs
 from tests.support.tiny_models import tiny_model

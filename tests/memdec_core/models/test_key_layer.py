@@ -13,7 +13,7 @@ from transformers import (
 )
 
 from memdec_core.errors import UserError
-from memdec_core.models.key_layer import find_key_layer
+from memdec_core.models.key_model import find_key_layer
 from tests.support.tiny_models import tiny_model
 
 SHAPE = {

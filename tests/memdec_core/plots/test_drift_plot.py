@@ -2,7 +2,7 @@
 
 import warnings
 
-from memdec_core.plots.drift_plot import drift_png
+from memdec_core.plots.comparison_plots import drift_png
 from memdec_core.text.token_drift import TokenChange
 
 HOSTILE = [" the", "$x_", "\n\n", "é", "令", "\ufffd", "🙂", "`|<b>", "'\"", "%", "x" * 30]

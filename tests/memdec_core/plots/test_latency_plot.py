@@ -2,7 +2,7 @@
 
 import pytest
 
-from memdec_core.plots.latency_plot import RatioPoint, latency_png
+from memdec_core.plots.comparison_plots import RatioPoint, latency_png
 
 POINTS = {
     "base": [RatioPoint(None, 1.0, 1.0, 1.0)],

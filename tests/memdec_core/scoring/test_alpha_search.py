@@ -19,10 +19,10 @@ def slow_perplexity(alpha: float) -> float:
 
 def test_the_curve_holds_the_perplexity_of_every_grid_point() -> None:
     curve = search_alpha(BASE, MEMORY, GRID, refine=False)
-    assert curve.alphas_G.tolist() == GRID
-    np.testing.assert_allclose(curve.perplexities_G, [slow_perplexity(a) for a in GRID])
-    assert curve.alpha == GRID[int(np.argmin(curve.perplexities_G))]
-    assert curve.perplexity == curve.perplexities_G.min()
+    assert list(curve.perplexities) == GRID
+    assert curve.perplexities == pytest.approx({a: slow_perplexity(a) for a in GRID}, rel=1e-7)
+    assert curve.alpha == min(GRID, key=curve.perplexities.__getitem__)
+    assert curve.perplexity == min(curve.perplexities.values())
 
 
 def test_refinement_finds_the_minimum_between_grid_points() -> None:
@@ -30,7 +30,7 @@ def test_refinement_finds_the_minimum_between_grid_points() -> None:
     fine = np.linspace(0, 1, 1001)
     best = fine[int(np.argmin([slow_perplexity(a) for a in fine]))]
     assert curve.alpha == pytest.approx(best, abs=0.0021)
-    assert curve.alpha in curve.alphas_G
+    assert curve.alpha in curve.perplexities
 
 
 def test_a_useless_memory_gets_no_weight() -> None:

@@ -95,16 +95,13 @@ def choose(*, refine: bool) -> KnnChoice:
     return search_weight_and_tau(BASE, KNN, TAUS, WEIGHTS, refine=refine)
 
 
-def test_the_grid_is_that_of_a_double_loop_and_infinite_where_neighbours_lack_a_token() -> None:
+def test_the_best_pair_is_that_of_a_double_loop_although_neighbours_lack_a_token() -> None:
     choice = choose(refine=False)
-    assert choice.taus_G.tolist() == TAUS
-    assert choice.weights_W.tolist() == sorted(WEIGHTS)
     expected = [[slow_perplexity(knn_N, weight) for weight in sorted(WEIGHTS)] for knn_N in KNN]
-    np.testing.assert_allclose(choice.perplexities_GW, expected)
-    assert np.isinf(choice.perplexities_GW[:, -1]).all()
+    assert np.isinf(np.array(expected)[:, -1]).all()
     best_g, best_w = np.unravel_index(np.argmin(expected), (3, 5))
     assert (choice.tau, choice.weight) == (TAUS[best_g], sorted(WEIGHTS)[best_w])
-    assert choice.perplexity == choice.perplexities_GW.min()
+    assert choice.perplexity == pytest.approx(np.min(expected), rel=1e-7)
 
 
 def test_refinement_finds_the_best_pair_between_grid_points_for_every_tau() -> None:
@@ -114,8 +111,7 @@ def test_refinement_finds_the_best_pair_between_grid_points_for_every_tau() -> N
     best_g, best_w = np.unravel_index(np.argmin(expected), expected.shape)
     assert choice.tau == TAUS[best_g]
     assert choice.weight == pytest.approx(fine[best_w], abs=0.0021)
-    assert choice.perplexity < choice.perplexities_GW.min()
-    np.testing.assert_array_equal(choice.perplexities_GW, choose(refine=False).perplexities_GW)
+    assert choice.perplexity < choose(refine=False).perplexity
 
 
 def test_neighbours_that_only_lack_one_token_get_nearly_all_the_weight_but_not_all() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdec_core.scoring.reliability import EDGES_B1, measure_reliability, reliability_rows
+from memdec_core.scoring.reliability import EDGES_B1, measure_reliability
 from memdec_core.training.sparse_targets import SparseTargets
 
 VOCABULARY = 6
@@ -60,20 +60,17 @@ def test_bins_hold_what_plain_loops_put_there_however_cut(all_: list[Position], 
     assert found.hits_B.tolist() == hits
     assert found.entries_B.tolist() == entries
     kept = math.fsum(float(np.float32(p)) for probs, _ in all_ for p in probs.values())
-    assert found.kept_mass == pytest.approx(kept / len(all_), rel=1e-12)
-    assert found.coverage == sum(following in probs for probs, following in all_) / len(all_)
+    assert found.figures["kept_mass"] == pytest.approx(kept / len(all_), rel=1e-12)
+    covered = sum(following in probs for probs, following in all_)
+    assert found.figures["coverage"] == covered / len(all_)
     missed = sum(abs(m - h) for m, h in zip(mass, hits, strict=True)) / len(all_)
-    assert found.calibration_error == pytest.approx(missed, rel=1e-9, abs=1e-12)
+    assert found.figures["calibration_error"] == pytest.approx(missed, rel=1e-9, abs=1e-12)
 
 
 def test_tokens_that_follow_as_often_as_promised_are_reliable() -> None:
     often = [({0: 0.75, 1: 0.25}, 0)] * 3 + [({0: 0.75, 1: 0.25}, 1)]
     found = measure_reliability([block_of(often)])
-    assert found.calibration_error == 0
+    assert found.figures["calibration_error"] == 0
     assert found.points() == [(0.25, 0.25, 4), (0.75, 0.75, 4)]
     overconfident = measure_reliability([block_of([({0: 0.75, 1: 0.25}, 5)])])
-    assert overconfident.calibration_error == 1
-    assert [row.value for row in reliability_rows(overconfident)] == [1.0, 0.0, 1.0]
-    assert [row.metric for row in reliability_rows(overconfident)] == [
-        *("kept_mass", "coverage", "calibration_error")
-    ]
+    assert overconfident.figures == {"kept_mass": 1, "coverage": 0, "calibration_error": 1}

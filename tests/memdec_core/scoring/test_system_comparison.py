@@ -74,9 +74,9 @@ def test_an_unknown_interval_is_left_empty() -> None:
 def test_knn_lm_takes_its_temperature_and_weight_from_validation() -> None:
     taus = (1.0, 10.0)
     knn = {split: np.stack([BASE[split] - 3, MEMORY[split]]) for split in BASE}
-    rows, choice = knn_lm_rows("gpt2", BASE, knn, BOOTSTRAPS, taus, GRID)
+    rows = knn_lm_rows("gpt2", BASE, knn, BOOTSTRAPS, taus, GRID)
     table = {(row.split, row.metric): row.value for row in rows}
-    assert table["valid", "tau"] == choice.tau == 10.0
+    assert table["valid", "tau"] == 10.0
     mixed = rows_of(BASE, MEMORY)
     assert table["valid", "lambda"] == mixed["memory", "valid", "alpha"].value
     for split in ("valid", "test"):

@@ -8,13 +8,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from memdec_core.errors import UserError
 from memdec_core.models.language_model import TransformerLM, token_log_probs
-from memdec_core.search.neighbour_search import Datastore, search_neighbours
+from memdec_core.search.neighbour_search import Datastore, search_unseen
 from memdec_core.search.neighbours import Neighbours
-from memdec_core.search.tile_search import Queries
 from memdec_core.systems import knn_lm
 from memdec_core.systems.knn_lm import KnnLM
 from tests.oracles.embeddings_oracle import full_forward_keys
@@ -149,13 +149,13 @@ def test_batch_size_and_padding_change_no_score(seed: int, padding: int, filler:
 def test_one_forward_pass_gives_logits_and_keys_rounded_as_the_datastores(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    searched: list[Queries] = []
+    searched: list[NDArray[np.floating]] = []
 
-    def spy(datastore: Datastore, queries: Queries, k: int) -> Neighbours:
-        searched.append(queries)
-        return search_neighbours(datastore, queries, k)
+    def spy(datastore: Datastore, keys: NDArray[np.floating], k: int) -> Neighbours:
+        searched.append(keys)
+        return search_unseen(datastore, keys, k)
 
-    monkeypatch.setattr(knn_lm, "search_neighbours", spy)
+    monkeypatch.setattr(knn_lm, "search_unseen", spy)
     lm = make_lm()
     passes: list[None] = []
     hook = lm.base.model.base_model.register_forward_hook(lambda *_: passes.append(None))
@@ -163,9 +163,9 @@ def test_one_forward_pass_gives_logits_and_keys_rounded_as_the_datastores(
     lm.token_log_probs(some_tokens(), (torch.arange(20) >= 15).expand(3, 20))
     hook.remove()
     assert len(passes) == 2
-    assert [len(queries.keys_QD) for queries in searched] == [60, 15]
-    for queries in searched:
-        np.testing.assert_array_equal(queries.keys_QD, queries.keys_QD.astype(np.float16))
+    assert [len(keys) for keys in searched] == [60, 15]
+    for keys in searched:
+        np.testing.assert_array_equal(keys, keys.astype(np.float16))
 
 
 def test_the_base_is_left_as_it_was() -> None:

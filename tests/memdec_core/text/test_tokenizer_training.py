@@ -7,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memdec_core.errors import UserError
-from memdec_core.text.tokenizer_loading import load_tokenizer
+from memdec_core.text.tokenizer_loading import load_tokenizer, train_tokenizer
 from memdec_core.text.tokenizer_match import explain_difference, real_vocab_size
-from memdec_core.text.tokenizer_training import train_tokenizer
 from tests.support.tiny_models import TEXTS
 
 TRAINED = train_tokenizer(TEXTS, 350)

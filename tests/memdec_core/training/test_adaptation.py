@@ -16,10 +16,10 @@ from transformers import (
 from memdec_core.errors import UserError
 from memdec_core.training.adaptation import adapted_layers, add_lora, matched_rank, merge_lora
 from memdec_core.training.batch_loss import Objective
-from memdec_core.training.optimisation import trained_parameters
 from memdec_core.training.trainer import train
 from memdec_core.training.training_batches import EpochBatches
 from memdec_core.training.training_config import LoraConfig
+from memdec_core.training.training_state import trained_parameters
 from tests.support.tiny_models import tiny_model
 from tests.support.training_data import make_split
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdec_core.windows.epoch_order import POOL_GROUPS, epoch_order, n_steps_of, step_bounds
+from memdec_core.windows.windows import POOL_GROUPS, epoch_order, n_steps_of, step_bounds
 
 
 @given(

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from memdec_core.errors import UserError
-from memdec_core.windows.epoch_order import POOL_GROUPS
+from memdec_core.windows.windows import POOL_GROUPS
 from storage.formats.target_parquet import CACHED_GROUPS, TargetBlock, write_targets
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store

@@ -11,7 +11,7 @@ import pytest
 import torch
 from pydantic import JsonValue
 
-from memdec_core.decoding.flops import joint_flops_ratio
+from memdec_core.decoding.latency import joint_flops_ratio
 from memdec_core.errors import UserError
 from memdec_core.models.language_model import LanguageModel, TransformerLM
 from memdec_core.models.mixture import MixtureLM

@@ -4,9 +4,9 @@ import faiss
 import numpy as np
 import pytest
 
+from memdec_core.decoding.system_decoders import nearest_to_one
 from memdec_core.search.neighbour_index import new_index, train_index
 from memdec_core.search.neighbour_search import Datastore
-from memdec_core.search.single_search import nearest_to_one
 from tests.oracles.knn_oracle import all_distances, array_blocks, clustered_keys
 
 ROWS, WIDTH = 3000, 16

@@ -6,8 +6,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 from pydantic import JsonValue
 
+from storage.looks.corpus_looks import CorpusLook, SeenSource
 from storage.looks.document_changes import KINDS
-from storage.looks.look_record import CorpusLook, SeenSource
 from tasks.watch.compare_documents import ChangeReport
 
 SERVER_ANNOUNCED = (

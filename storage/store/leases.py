@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from storage.objects.artifact_ref import ArtifactRef
-from storage.objects.object_root import ObjectRoot
+from storage.objects.object_root import ObjectRoot, numbered_keys
 from storage.objects.store_errors import StorageError, StoreFull
 from storage.objects.store_layout import lease_key
 from storage.store.holdings import Holding, beating, is_live, read_holding, store_clock
@@ -49,8 +49,7 @@ def try_to_lease(
     leases = root.scan(lease_key(ref))
     if leases and is_live(root, leases[-1], now):
         return None
-    epoch = int(leases[-1].key.rsplit("/", 1)[-1].removesuffix(".json")) + 1 if leases else 1
-    key = f"{lease_key(ref)}/{epoch:08d}.json"
+    key = next(numbered_keys(lease_key(ref), leases))
     return key if root.create(key, holding.encoded()) else None
 
 

@@ -58,9 +58,8 @@ def read_history(store: Store, pipeline: str, last: int | None = None) -> list[F
         DamagedArtifact: An entry cannot be read.
     """
     listed = store.root.scan(_folder(pipeline))
-    return store.records(
-        FinishedRun, listed if last is None else listed[max(0, len(listed) - last) :]
-    )
+    older = 0 if last is None else max(0, len(listed) - last)
+    return store.records(FinishedRun, listed[older:])
 
 
 def last_artifacts(store: Store, pipeline: str) -> list[ArtifactRef]:

@@ -3,7 +3,7 @@
 from memdec_core.errors import UserError
 from memdec_core.router.alpha_router import AlphaRouter
 from memdec_core.router.router_features import FEATURES
-from storage.formats.router_files import read_router
+from storage.formats.array_files import read_router
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 

@@ -88,9 +88,7 @@ def crash_automations(
 def notice_automations(block: UUID, ui_url: str) -> list[AutomationCore]:
     """Messages about runs that fail or crash, and about automations of ours that do not work.
 
-    Args:
-        block: A notification block.
-        ui_url: The server's UI, for links.
+    They go through a notification block, with links to the server's UI.
     """
     return [
         _notice(

@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage.objects.store_errors import DamagedArtifact, MissingArtifact
-from storage.store.shard_files import ShardReader, of_split
+from storage.objects.store_errors import DamagedArtifact
+from storage.store.shard_files import ShardReader, of_split, require_split
 
 TokenArray = npt.NDArray[np.unsignedinteger]
 
@@ -63,11 +63,7 @@ class TokenReader:
     """
 
     def __init__(self, readers: Mapping[str, ShardReader], split: str) -> None:
-        shards = of_split(readers, split)
-        if not shards:
-            raise MissingArtifact(
-                f"the tokens have no {split} split; check the corpus configuration and run again"
-            )
+        shards = require_split(readers, split, "tokens")
         lengths = [_load(reader, "lengths.npy") for reader in shards.values()]
         self._shards: list[TokenArray] = [_load(reader, "tokens.npy") for reader in shards.values()]
         for name, shard, lengths_D in zip(shards, self._shards, lengths, strict=True):

@@ -127,12 +127,7 @@ def record_look(store: Store, pipeline: str, look: CorpusLook) -> None:
 
 
 def orphaned_tables(store: Store, oldest: float) -> list[StoredObject]:
-    """Tables that no look names, last written before `oldest`: a crash left them.
-
-    Args:
-        store: The store.
-        oldest: Seconds since 1970 by the store's clock.
-    """
+    """Tables that no look names, last written before `oldest` (s since 1970): a crash left them."""
     orphans = []
     for pipeline in store.root.folders(WATCH):
         # a look names its table moments after it was stored: the old and unnamed ones are dead

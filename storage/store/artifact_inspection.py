@@ -12,11 +12,7 @@ from storage.store.artifact_store import Store
 
 
 def find_artifact(store: Store, text: str) -> ArtifactRef:
-    """The one artifact that `stage/prefix`, `prefix` or `stage` names.
-
-    Args:
-        store: Where to look.
-        text: Stage, slash, the beginning of a fingerprint; one of both is enough.
+    """The one artifact that `stage/prefix`, `prefix` (of a fingerprint) or `stage` names.
 
     Raises:
         MissingArtifact: None fits, or several do; the message lists them.

@@ -47,12 +47,7 @@ def record_run(
 
 
 def read_history(store: Store, pipeline: str, last: int | None = None) -> list[FinishedRun]:
-    """A pipeline's finished runs, newest last.
-
-    Args:
-        store: The store.
-        pipeline: Its name.
-        last: Only so many of the newest; all by default.
+    """A pipeline's finished runs, newest last; all, or the `last` so many.
 
     Raises:
         DamagedArtifact: An entry cannot be read.

@@ -13,8 +13,7 @@ from flows.running.watch_result import WatchResult, unchanged
 from flows.server.end_with_worker import end_with_worker
 from memdec_core.errors import UserError
 from memdec_core.text.text_config import CorpusConfig
-from storage.looks.corpus_looks import last_look
-from storage.looks.look_record import CorpusLook
+from storage.looks.corpus_looks import CorpusLook, last_look
 from storage.store.artifact_store import Store
 from tasks.inputs.finished_run import newest_built_corpus
 from tasks.jobs.run_settings import RunSettings

@@ -7,8 +7,7 @@ import typer
 from flows.commands.command_options import DEFAULT_STORE, Json, StoreUrl
 from flows.server.console import output, print_json, print_table
 from storage.garbage import collect_garbage
-from storage.store.artifact_diff import Change, diff
-from storage.store.artifact_lookup import find_artifact
+from storage.store.artifact_inspection import diff, find_artifact
 from storage.store.artifact_store import Store
 from storage.store.run_history import last_artifacts, pipelines
 from storage.store.verification import verify
@@ -58,13 +57,13 @@ def show(artifact: Id, store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -
     manifest = opened.require(ref)
     if as_json:
         print_json(manifest.model_dump(mode="json"))
-    elif writes_page(ref.stage):
+        return
+    if writes_page(ref.stage):
         page = opened.only(ref).read("report.md").decode()
-        output.print(page, markup=False, soft_wrap=True)
     else:
         done = how_done(manifest, reused=False)
         page = stage_page(opened, manifest, plain_title(manifest), done)
-        output.print(page, markup=False, soft_wrap=True)
+    output.print(page, markup=False, soft_wrap=True)
 
 
 @artifacts_app.command("diff")
@@ -72,13 +71,13 @@ def compare(before: Id, after: Id, store: StoreUrl = DEFAULT_STORE, as_json: Jso
     """Show in what two artifacts differ: configuration, inputs, figures, files."""
     opened = Store.open_existing(store)
     found = diff(opened, find_artifact(opened, before), find_artifact(opened, after))
-    sections = {name: getattr(found, name) for name in found._fields}
+    sections = {name: [change._asdict() for change in part] for name, part in found.items()}
     if as_json:
-        print_json({name: [change._asdict() for change in part] for name, part in sections.items()})
+        print_json(sections)
         return
     for name, part in sections.items():
         if part:
-            print_table(name, [_row(change) for change in part])
+            print_table(name, part)
 
 
 @artifacts_app.command("verify")
@@ -135,7 +134,3 @@ def _short(row: dict[str, object]) -> dict[str, object]:
     users = row["used_by"]
     assert isinstance(users, list)
     return row | {"fingerprint": str(row["fingerprint"])[:12], "used_by": ", ".join(users)}
-
-
-def _row(change: Change) -> dict[str, object]:
-    return {"name": change.name, "before": change.before, "after": change.after}

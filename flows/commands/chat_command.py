@@ -59,7 +59,8 @@ def chat(  # noqa: PLR0913 - each is an option of the command
                 if line.startswith("/"):
                     _obey(conversation, line)
                 elif line:
-                    _answer(conversation, line, interrupts)
+                    conversation.reply(line, _write, lambda: interrupts.is_stopped)
+                    _write("\n")
             except UserError as mistake:
                 screen.print(str(mistake), markup=False, soft_wrap=True)
 
@@ -133,12 +134,6 @@ def _weight(text: str) -> float:
     if not 0 <= weight <= 1:
         raise UserError(f"/alpha {text}: the memory's weight is a number from 0 to 1")
     return weight
-
-
-def _answer(conversation: "Conversation", message: str, interrupts: _Interrupts) -> None:
-    """Writes an answer to standard output as it comes."""
-    conversation.reply(message, _write, lambda: interrupts.is_stopped)
-    _write("\n")
 
 
 def _write(text: str) -> None:

@@ -25,21 +25,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(run)
-app.command()(plan)
-app.command()(compare)
-app.command()(watch)
-app.command()(generate)
-app.command()(chat)
-app.command()(explain)
-app.command()(serve)
-app.command()(export)
-app.command()(promote)
-app.command()(rollback)
-app.command()(history)
-app.command()(deploy)
-app.command()(serve_flows)
-app.command()(tokenizers)
+for _command in (
+    *(run, plan, compare, watch),
+    *(generate, chat, explain, serve, export),
+    *(promote, rollback, history, deploy, serve_flows, tokenizers),
+):
+    app.command()(_command)
 app.add_typer(artifacts_app, name="artifacts")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.commands import command_options as options
-from flows.config.pipeline_files import load_configs
+from flows.config.config_file import load_configs
 from flows.server.console import output, print_json, print_table
 
 if TYPE_CHECKING:

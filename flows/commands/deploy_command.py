@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 from flows.commands import command_options as options
-from flows.config.pipeline_files import load_pipelines
+from flows.config.config_file import load_pipelines
 from flows.server.console import output, print_json, print_table, screen
 from storage.objects.root_urls import absolute_url
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
 
-    from flows.server.deployment_registry import Registered
+    from flows.server.server_registry import Registered
 
 Pool = Annotated[str, typer.Option(help="Work pool of the runs; made for processes if missing.")]
 Prune = Annotated[bool, typer.Option("--prune", help="Delete deployments of other pipelines.")]
@@ -72,9 +72,14 @@ def _register(
 ) -> Deployed:
     from prefect.client.orchestration import get_client
 
-    from flows.server.automation_registry import set_automations, wanted_automations
-    from flows.server.deployment_registry import ensure_work_pool, register, remove_others
     from flows.server.prefect_server import require_server
+    from flows.server.server_registry import (
+        ensure_work_pool,
+        register,
+        remove_others,
+        set_automations,
+        wanted_automations,
+    )
 
     require_server()
     with get_client(sync_client=True) as client:
@@ -86,7 +91,7 @@ def _register(
             work_pool=pool,
             deployments=registered,
             others=list(remove_others(client, names, delete=prune)),
-            automations=list(set_automations(client, wanted)),
+            automations=set_automations(client, wanted),
         )
 
 

@@ -62,7 +62,8 @@ def _show(result: "BuildResult", store: str) -> None:
     from tasks.pages.report_tables import compared  # with PyTorch, as above
 
     if result["evaluation"]:
-        rows = [_main_columns(row) for row in compared(result["evaluation"])]
+        shown = ("base model", "split", "base", "base + memory", "ratio", "α")
+        rows = [{name: row[name] for name in shown} for row in compared(result["evaluation"])]
         print_table(f"{result['pipeline']}: perplexity (confidence interval)", rows)
     promotion = result["promotion"]
     if promotion is not None:
@@ -78,8 +79,3 @@ def _show(result: "BuildResult", store: str) -> None:
         output.print(f"The run in the Prefect UI: {page}", soft_wrap=True)
     else:
         output.print("The run in the Prefect UI: start it with `make ui`, then open Runs.")
-
-
-def _main_columns(row: dict[str, str]) -> dict[str, str]:
-    shown = ("base model", "split", "base", "base + memory", "ratio", "α")
-    return {name: row[name] for name in shown}

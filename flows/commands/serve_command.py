@@ -8,8 +8,8 @@ import typer
 from pydantic import SecretStr
 
 from flows.commands.command_options import DEFAULT_STORE, Alpha, Device, Overrides, StoreUrl
+from flows.config.config_file import load_configs
 from flows.config.pipeline_config import PipelineConfig
-from flows.config.pipeline_files import load_configs
 from flows.planning.plan import plan_pipeline, release_of
 from flows.server.console import output, screen
 from memdec_core.errors import UserError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.commands import command_options as options
-from flows.config.pipeline_files import load_pipelines
+from flows.config.config_file import load_pipelines
 from flows.server.console import output
 from flows.server.prefect_environment import RUN_ENVIRONMENT
 from storage.objects.root_urls import absolute_url
@@ -36,7 +36,7 @@ def serve_flows(  # noqa: PLR0913 - each is an option of the command
     from flows.server.deployments import (
         deployments_of,  # Prefect and PyTorch take seconds to import
     )
-    from flows.server.local_server import server_at_hand
+    from flows.server.prefect_server import server_at_hand
 
     deployments = deployments_of(configs, settings, Path.cwd(), pool=None)
     with server_at_hand():
@@ -47,14 +47,16 @@ def _serve(deployments: Sequence["RunnerDeployment"], notify: str | None, limit:
     from prefect import serve
     from prefect.client.orchestration import get_client
 
-    from flows.server.automation_registry import set_automations, wanted_automations
     from flows.server.prefect_server import require_server
-    from flows.server.served_runs import schedule_unfinished_again
+    from flows.server.server_registry import (
+        schedule_unfinished_again,
+        set_automations,
+        wanted_automations,
+    )
 
     require_server()
     with get_client(sync_client=True) as client:
-        for _ in set_automations(client, wanted_automations(client, notify)):
-            pass
+        set_automations(client, wanted_automations(client, notify))
     names = ", ".join(deployment.full_name for deployment in deployments)
     output.print(f"serving {names} until Ctrl-C", soft_wrap=True)
     os.environ.update(RUN_ENVIRONMENT)

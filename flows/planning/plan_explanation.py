@@ -77,13 +77,11 @@ def _why(
 
 
 def _changes(job: StageJob, before: Manifest) -> list[str]:
-    return [*_changed_values(before.config, job.identity), *_changed_inputs(job, before)]
-
-
-def _changed_inputs(job: StageJob, before: Manifest) -> Iterator[str]:
-    for role, ref in job.inputs.items():
-        if before.inputs.get(role) != ref:
-            yield f"other {role.replace('_', ' ')}"
+    others = [role for role, ref in job.inputs.items() if before.inputs.get(role) != ref]
+    return [
+        *_changed_values(before.config, job.identity),
+        *(f"other {role.replace('_', ' ')}" for role in others),
+    ]
 
 
 def _changed_values(

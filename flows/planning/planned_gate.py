@@ -13,13 +13,7 @@ from tasks.jobs.stage_job import StageJob
 def plan_gate(
     config: PipelineConfig, plan: Plan, store: Store, production: Release | None
 ) -> list[StageJob]:
-    """Fingerprints the gate's jobs.
-
-    Args:
-        config: The pipeline.
-        plan: Its jobs, all done.
-        store: Where what is in production says what it was made from.
-        production: What the build is compared with, if anything is there.
+    """Fingerprints the gate's jobs, which compare a finished build with what is in production.
 
     Returns:
         The jobs that the pipeline itself does not have, each after those whose artifacts it reads:

@@ -25,12 +25,15 @@ class PlannedJobs:
     Attributes:
         by_ref: The jobs by artifact, each after those whose artifacts it reads.
         windows: The pipeline's section `windows`, which most stages read.
+        scoring: Its section `scoring`, which all stages that score have.
     """
 
     def __init__(self, config: PipelineConfig, known: Iterable[StageJob] = ()) -> None:
         """Starts from the jobs of another plan of the same pipeline."""
         self.by_ref = {job.ref: job for job in known}
         self.windows = section("windows", config.windows)
+        scoring = ScoringConfig(precision=config.evaluation.precision)
+        self.scoring = section("scoring", scoring)
         self._config = config
         self._vocabulary: SharedVocabulary | None = None
 
@@ -131,8 +134,7 @@ class PlannedJobs:
         self, system: str, tokens: ArtifactRef, model: ArtifactRef, further: Config | None = None
     ) -> ArtifactRef:
         """Plans a model's scores; a further section says how the system changes the model."""
-        scoring = ScoringConfig(precision=self._config.evaluation.precision)
-        sections = section("scoring", scoring) | self.windows | self.vocabulary(model)
+        sections = self.scoring | self.windows | self.vocabulary(model)
         inputs = {"tokens": tokens, "model": model}
         return self.add("scores", sections | (further or {}), inputs, name=f"{system}_scores")
 

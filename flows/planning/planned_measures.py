@@ -1,9 +1,12 @@
-"""What a comparison measures beside perplexity: tasks, latency, text learnt by heart, routers."""
+"""What a comparison measures beside perplexity: tasks, latency, text learnt by heart, routers.
+
+Jobs are added to those planned before; `pipeline` has the pipeline's own, and `systems` the scores
+of all systems.
+"""
 
 from flows.config.pipeline_config import PipelineConfig
 from flows.planning.plan import Plan
 from flows.planning.planned_jobs import Config, Inputs, PlannedJobs, section
-from memdec_core.scoring.scoring_config import ScoringConfig
 from memdec_core.scoring.system_name import KINDS, SystemName
 from storage.objects.artifact_ref import ArtifactRef
 from tasks.identity.corpus_identity import downstream_identity
@@ -18,22 +21,11 @@ _CHOICE_SECTIONS = {"knn_lm", "embeddings", "vocabulary"}
 def plan_measures(
     jobs: PlannedJobs, config: PipelineConfig, pipeline: Plan, systems: Systems
 ) -> Systems:
-    """Plans the audits and the measurements of latency that the configuration asks for.
-
-    Args:
-        jobs: Where they are added.
-        config: The pipeline.
-        pipeline: Its own jobs.
-        systems: Scores of all systems.
-
-    Returns:
-        What they leave.
-    """
+    """Plans the audits and the measurements of latency that the configuration asks for."""
     measured: Systems = {}
-    scoring = section("scoring", ScoringConfig(precision=config.evaluation.precision))
     for number, base in enumerate(pipeline.bases):
         read = {"tokens": pipeline.tokens.ref, "base": base, "memory": pipeline.memory.ref}
-        sections = scoring | jobs.vocabulary(base, pipeline.memory.ref)
+        sections = jobs.scoring | jobs.vocabulary(base, pipeline.memory.ref)
         if config.comparison.audit is not None:
             name, scores = SystemName("audit", number), _pair(systems, number)
             audit = section("audit", config.comparison.audit) | _alphas(config) | sections
@@ -108,24 +100,18 @@ def plan_routers(
 ) -> Systems:
     """Plans a router for every base, where the configuration asks for them.
 
-    Args:
-        jobs: Where they are added.
-        config: The pipeline.
-        pipeline: Its own jobs.
-        systems: Scores of all systems, and the tokens of other corpora.
-
     Returns:
-        The routers, and the features that they read on other corpora.
+        The routers, and the features that they read on other corpora, whose tokens are among the
+        systems.
     """
     if config.comparison.router is None:
         return {}
     fitting = section("alpha_router", config.comparison.router) | _alphas(config) | jobs.windows
-    scoring = section("scoring", ScoringConfig(precision=config.evaluation.precision))
     routers: Systems = {}
     for number, base in enumerate(pipeline.bases):
         models = {"base": base, "memory": pipeline.memory.ref}
         name, router = SystemName("router_features", number), SystemName("router", number)
-        scored = scoring | jobs.windows | jobs.vocabulary(base, pipeline.memory.ref)
+        scored = jobs.scoring | jobs.windows | jobs.vocabulary(base, pipeline.memory.ref)
         read = {"tokens": pipeline.tokens.ref}
         features = jobs.add("router_features", scored, read | models, name=name.job)
         read |= {"features": features} | _pair(systems, number)

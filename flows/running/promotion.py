@@ -39,11 +39,6 @@ def decide_promotion(run: StageRunner, config: PipelineConfig, plan: Plan) -> Pr
 
     Should somebody else decide meanwhile, it is compared with the outcome of that.
 
-    Args:
-        run: The build, all of whose stages are done.
-        config: Its pipeline.
-        plan: Its jobs.
-
     Raises:
         UserError: A corpus of `comparison.elsewhere` cannot be used.
         StorageError: The store could not be read or written.

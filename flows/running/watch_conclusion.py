@@ -15,8 +15,7 @@ from flows.running.watch_result import (
     unchanged,
 )
 from memdec_core.text.text_config import CorpusConfig
-from storage.looks.corpus_looks import record_look, write_seen
-from storage.looks.look_record import CorpusLook, SeenSource
+from storage.looks.corpus_looks import CorpusLook, SeenSource, record_look, write_seen
 from storage.objects.fingerprint import fingerprint
 from storage.store.artifact_store import Store
 from tasks.identity.corpus_identity import identity_of, reading_identity

@@ -6,8 +6,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 from pydantic import JsonValue
 
+from storage.looks.corpus_looks import CorpusLook, SeenSource
 from storage.looks.document_changes import KINDS
-from storage.looks.look_record import CorpusLook, SeenSource
 from tasks.watch.compare_documents import ChangeReport
 
 SERVER_ANNOUNCED = (
@@ -33,13 +33,7 @@ class WatchResult(TypedDict):
 
 
 def unchanged(pipeline: str, look: CorpusLook | None, message: str) -> State[WatchResult]:
-    """The end of a look that found nothing new.
-
-    Args:
-        pipeline: Its name.
-        look: What is known of the documents, if anything.
-        message: Why.
-    """
+    """The end of a look that found nothing new; `look` is what is known of the documents."""
     documents = dict.fromkeys([*KINDS, "unchanged", "rejected"], 0)
     if look is not None:
         documents |= {"unchanged": look.kept, "rejected": rejected(look.sources)}
@@ -62,15 +56,7 @@ def changed(
     *,
     told: bool,
 ) -> State[WatchResult]:
-    """The end of a look that found a change.
-
-    Args:
-        pipeline: Its name.
-        report: What changed.
-        sources: All that was seen.
-        message: What changed and what comes of it, in a sentence.
-        told: Whether it was announced.
-    """
+    """The end of a look that found a change, and has `told` a server of it or not."""
     documents = {kind: count.documents for kind, count in report.counts.items()}
     result = WatchResult(
         pipeline=pipeline,
@@ -86,13 +72,7 @@ def changed(
 def payload(
     report: ChangeReport, sources: tuple[SeenSource, ...], fingerprint: str
 ) -> dict[str, JsonValue]:
-    """What the event says.
-
-    Args:
-        report: What changed.
-        sources: All that was seen.
-        fingerprint: Of the corpus that a run would make of the documents.
-    """
+    """What the event says; `fingerprint` is of the corpus that a run would make."""
     return {
         "fingerprint": fingerprint,
         "compared_with": report.earlier,

@@ -55,44 +55,28 @@ def crash_automations(
     return [
         _automation(
             HEARTBEATS_STOPPED,
-            _unless(
-                silence,
-                after=_ALIVE,
-                expect=(*_ALIVE, "Cancelling", *_WAITING, *_ENDED),
-            ),
+            _unless(silence, after=_ALIVE, expect=(*_ALIVE, "Cancelling")),
             StateType.CRASHED,
             f"No heartbeat for {silence.total_seconds():.0f} seconds: the run's process or its "
             "machine is gone.",
         ),
         _automation(
             NEVER_STARTED,
-            _unless(
-                _START,
-                after=_TAKEN,
-                expect=("Running", "Cancelling", *_TAKEN, *_WAITING, *_ENDED),
-            ),
+            _unless(_START, after=_TAKEN, expect=("Running", "Cancelling", *_TAKEN)),
             StateType.SCHEDULED,
             f"A worker took this run and did not start it. {retry}",
         ),
         _automation(
             RESTART,
             _unless(
-                pause,
-                after=("Crashed",),
-                expect=("Running", *_TAKEN, *_WAITING, *_ENDED),
-                starts=_UNTIL_LAST_START,
+                pause, after=("Crashed",), expect=("Running", *_TAKEN), starts=_UNTIL_LAST_START
             ),
             StateType.SCHEDULED,
             f"Starts again after a crash. {retry}",
         ),
         _automation(
             GIVE_UP,
-            EventTrigger(
-                posture=Posture.Reactive,
-                expect=_events("Crashed"),
-                match=_runs(_AT_LAST_START),
-                match_related=_OF_MEMDEC,
-            ),
+            _when("Crashed", starts=_AT_LAST_START),
             StateType.FAILED,
             f"Crashed, and was started {_STARTS} times or more, so it is not started again. Look "
             "in the logs, and at the memory of the machine, for what kills it; then retry it by "
@@ -104,49 +88,39 @@ def crash_automations(
 def notice_automations(block: UUID, ui_url: str) -> list[AutomationCore]:
     """Messages about runs that fail or crash, and about automations of ours that do not work.
 
-    Args:
-        block: A notification block.
-        ui_url: The server's UI, for links.
+    They go through a notification block, with links to the server's UI.
     """
     return [
-        AutomationCore(
-            name=FAILED_RUNS,
-            tags=[TAG],
-            trigger=EventTrigger(
-                posture=Posture.Reactive,
-                expect=_events("Failed", "TimedOut", "Crashed"),
-                match=_runs(),
-                match_related=_OF_MEMDEC,
-            ),
-            actions=[
-                SendNotification(
-                    block_document_id=block,
-                    subject="memdec: {{ flow_run.name }}: {{ flow_run.state.name }}",
-                    body="Pipeline {{ deployment.name }}, {{ flow.name }}: "
-                    "{{ flow_run.state.name }} at start {{ flow_run.run_count }}.\n\n"
-                    "{{ flow_run.state.message }}\n\n"
-                    f"{ui_url}/runs/flow-run/{{{{ flow_run.id }}}}",
-                )
-            ],
+        _notice(
+            FAILED_RUNS,
+            _when("Failed", "TimedOut", "Crashed"),
+            block,
+            "memdec: {{ flow_run.name }}: {{ flow_run.state.name }}",
+            "Pipeline {{ deployment.name }}, {{ flow.name }}: "
+            "{{ flow_run.state.name }} at start {{ flow_run.run_count }}.\n\n"
+            "{{ flow_run.state.message }}\n\n"
+            f"{ui_url}/runs/flow-run/{{{{ flow_run.id }}}}",
         ),
-        AutomationCore(
-            name=FAILED_ACTIONS,
-            tags=[TAG],
-            trigger=EventTrigger(
+        _notice(
+            FAILED_ACTIONS,
+            EventTrigger(
                 posture=Posture.Reactive,
                 expect={"prefect.automation.action.failed"},
                 match=ResourceSpecification({"prefect.resource.name": "memdec: *"}),
             ),
-            actions=[
-                SendNotification(
-                    block_document_id=block,
-                    subject="An automation failed: {{ event.resource.name }}",
-                    body="{{ event.resource.name }} ({{ event.payload.action_type }}) did not "
-                    f"work:\n\n{{{{ event.payload.reason }}}}\n\n{ui_url}/automations",
-                )
-            ],
+            block,
+            "An automation failed: {{ event.resource.name }}",
+            "{{ event.resource.name }} ({{ event.payload.action_type }}) did not "
+            f"work:\n\n{{{{ event.payload.reason }}}}\n\n{ui_url}/automations",
         ),
     ]
+
+
+def _notice(
+    name: str, trigger: EventTrigger, block: UUID, subject: str, body: str
+) -> AutomationCore:
+    action = SendNotification(block_document_id=block, subject=subject, body=body)
+    return AutomationCore(name=name, tags=[TAG], trigger=trigger, actions=[action])
 
 
 def _automation(name: str, trigger: EventTrigger, state: StateType, message: str) -> AutomationCore:
@@ -166,18 +140,28 @@ def _unless(
     expect: Iterable[str],
     starts: list[str] | None = None,
 ) -> EventTrigger:
-    """Fires when none of the expected events of a run follows within some time.
+    """Fires when none of the expected events of a run follows within some time, nor its end.
 
     An event that is in both begins the wait anew.
     """
     return EventTrigger(
         posture=Posture.Proactive,
         after=_events(*after),
-        expect=_events(*expect),
+        expect=_events(*expect, *_WAITING, *_ENDED),
         match=_runs(starts),
         match_related=_OF_MEMDEC,
         for_each={"prefect.resource.id"},
         within=within,
+    )
+
+
+def _when(*events: str, starts: list[str] | None = None) -> EventTrigger:
+    """Fires at once when any of these events of a run comes."""
+    return EventTrigger(
+        posture=Posture.Reactive,
+        expect=_events(*events),
+        match=_runs(starts),
+        match_related=_OF_MEMDEC,
     )
 
 

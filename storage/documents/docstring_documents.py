@@ -24,9 +24,6 @@ def read_docstrings(source: PackageSource) -> Iterator[Document | Reject]:
 
     A passage that an earlier module of the package had already is left out: generated code
     repeats its docstrings a hundredfold.
-
-    Args:
-        source: The package.
     """
     seen: set[bytes] = set()
     for number, (name, path) in enumerate(module_files(source.package), start=1):
@@ -42,9 +39,6 @@ def read_docstrings(source: PackageSource) -> Iterator[Document | Reject]:
 
 def documentation(path: Path) -> list[str]:
     """Collects a module's docstrings and long documentation strings, in the order of its lines.
-
-    Args:
-        path: The module's file.
 
     Returns:
         Passages without their common indentation; no empty ones.

@@ -5,12 +5,18 @@ from collections.abc import Iterator
 from storage.documents.dataset_documents import read_dataset
 from storage.documents.docstring_documents import read_docstrings
 from storage.documents.document_files import JSONL, PARQUET, SUFFIXES, SourceError
-from storage.documents.document_records import Document, Fields, Reject
+from storage.documents.document_records import (
+    MAX_DOCUMENT_BYTES,
+    Document,
+    Fields,
+    Reject,
+    accept,
+    too_long,
+)
 from storage.documents.document_sources import DatasetSource, FileSource, PackageSource, Source
 from storage.documents.jsonl_documents import read_jsonl
 from storage.documents.parquet_documents import read_parquet
-from storage.documents.text_documents import read_text
-from storage.objects.compressed_files import DamagedFile
+from storage.objects.compressed_files import DamagedFile, open_sound
 
 
 def read_documents(source: Source, fields: Fields) -> Iterator[Document | Reject]:
@@ -46,4 +52,21 @@ def _read_file(source: FileSource, fields: Fields) -> Iterator[Document | Reject
         return iter([Reject(source.name, 0, "unknown format", reason)])
     if source.format == PARQUET:
         return read_parquet(source, fields)
-    return (read_jsonl if source.format == JSONL else read_text)(source, fields)
+    return (read_jsonl if source.format == JSONL else _read_text)(source, fields)
+
+
+def _read_text(source: FileSource, fields: Fields) -> Iterator[Document | Reject]:
+    """A text file is one document, called by the file's name; Windows' line ends are made plain."""
+    with open_sound(source.path) as stream:
+        content = stream.read(MAX_DOCUMENT_BYTES + 1)
+    if len(content) > MAX_DOCUMENT_BYTES:
+        yield too_long(source.name, 1)
+        return
+    try:
+        text = content.decode().replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise DamagedFile(f"not UTF-8: {error.reason} at byte {error.start}") from error
+    document = accept(source.name, 1, source.name, text, fields)
+    if isinstance(document, Document):
+        document = document._replace(work=source.name)  # a # in a file's name marks no piece
+    yield document

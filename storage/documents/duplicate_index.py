@@ -24,21 +24,13 @@ class DuplicateIndex:
     """
 
     def __init__(self, path: Path) -> None:
-        """Creates the index in a temporary file.
-
-        Args:
-            path: The file, which the caller deletes after `close`.
-        """
+        """Creates the index in a file, which the caller deletes after `close`."""
         self._database = sqlite3.connect(path, isolation_level=None)
         self._database.executescript(_SCHEMA)
         self._database.execute("BEGIN")
 
     def add(self, split: str, document: Document) -> Reject | None:
         """Adds a document, or says why it is not new.
-
-        Args:
-            split: The document's split.
-            document: The document.
 
         Returns:
             None when both its text and its id are new; otherwise the reject to list: the same text

@@ -28,11 +28,8 @@ def source_stamp(source: Source) -> str:
     """The stamp of a source: as long as it stays the same, so does the content.
 
     Of files it is made of size, time of modification and time of the last change of the inode,
-    which also sees a file that was replaced by one of the same age. Of a data set on the hub it is
-    its revision.
-
-    Args:
-        source: The source; a file that is gone meanwhile has a stamp of its own.
+    which also sees a file that was replaced by one of the same age; one that is gone meanwhile has
+    a stamp of its own. Of a data set on the hub it is its revision.
 
     Raises:
         SourceError: It cannot be listed.

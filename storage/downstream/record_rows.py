@@ -60,23 +60,15 @@ def _json_rows(path: Path) -> Iterator[tuple[int, RecordRow]]:
 
 
 def _parse(file: str, number: int, line: bytes | None) -> RecordRow:
+    place, remedy = f"{file}: line {number} is", "the file must hold one JSON object a line"
     if line is None:
-        raise SourceError(
-            f"{file}: line {number} is longer than {MAX_DOCUMENT_BYTES:,} bytes; the file must "
-            "hold one JSON object a line"
-        )
+        raise SourceError(f"{place} longer than {MAX_DOCUMENT_BYTES:,} bytes; {remedy}")
     try:
         row = json.loads(line.decode())
     except (ValueError, RecursionError) as error:
-        raise SourceError(
-            f"{file}: line {number} is not JSON in UTF-8: {error}; the file must hold one JSON "
-            "object a line"
-        ) from error
+        raise SourceError(f"{place} not JSON in UTF-8: {error}; {remedy}") from error
     if not isinstance(row, dict):
-        raise SourceError(
-            f"{file}: line {number} is a {type(row).__name__}; the file must hold one JSON object "
-            "a line"
-        )
+        raise SourceError(f"{place} a {type(row).__name__}; {remedy}")
     return row
 
 

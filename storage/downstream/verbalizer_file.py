@@ -18,9 +18,6 @@ Synonyms = tuple[tuple[str, ...], ...]
 def read_verbalizers(path: Path) -> dict[str, Synonyms]:
     """Reads the strings of every label, by data set.
 
-    Args:
-        path: The file.
-
     Returns:
         For each data set that the file names, its labels' strings, in the order of the labels.
 
@@ -45,7 +42,8 @@ def _datasets(name: str, group: Mapping[str, object], file: str) -> Iterator[str
     tasks = group.get("tasks", [name])
     for dataset in tasks if isinstance(tasks, list) else [tasks]:
         if dataset not in LABEL_NAMES:
-            raise SourceError(f"{file}: {name}: no task is called {dataset!r}; known: {_known()}")
+            known = ", ".join(LABEL_NAMES)
+            raise SourceError(f"{file}: {name}: no task is called {dataset!r}; known: {known}")
         yield dataset
 
 
@@ -73,7 +71,3 @@ def _synonyms(dataset: str, group: Mapping[str, object], place: str) -> Synonyms
 
 def _is_word(string: object) -> bool:
     return isinstance(string, str) and bool(string.strip())
-
-
-def _known() -> str:
-    return ", ".join(LABEL_NAMES)

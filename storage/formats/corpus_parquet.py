@@ -7,7 +7,6 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -53,29 +52,24 @@ class _PartWriter:
 
     def _flush(self) -> None:
         if self._rows:
-            columns = [list(column) for column in zip(*self._rows, strict=True)]
-            self._writer.write_table(
-                pa.Table.from_arrays(
-                    [
-                        pa.array(c, f.type)
-                        for c, f in zip(columns, self._writer.schema, strict=True)
-                    ],
-                    schema=self._writer.schema,
-                )
-            )
+            schema = self._writer.schema
+            columns = zip(zip(*self._rows, strict=True), schema, strict=True)
+            arrays = [pa.array(values, field.type) for values, field in columns]
+            self._writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
         self._rows, self._buffered = [], 0
 
 
 class CorpusWriter:
-    """Writes a corpus into a folder; the same documents give the same bytes."""
+    """Writes a corpus into a folder; the same documents give the same bytes.
+
+    A context manager.
+
+    Args:
+        folder: An existing folder.
+        part_characters: Most characters in a part, unless it is a single document.
+    """
 
     def __init__(self, folder: Path, part_characters: int) -> None:
-        """Opens the writer, to be used as a context manager.
-
-        Args:
-            folder: An existing folder.
-            part_characters: Most characters in a part, unless it is a single document.
-        """
         self._folder = folder
         self._part_characters = part_characters
         self._parts: dict[str, _PartWriter] = {}
@@ -85,12 +79,7 @@ class CorpusWriter:
     def __enter__(self) -> "CorpusWriter":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         with ExitStack() as stack:  # closes the others though one fails
             for part in (*self._parts.values(), self._rejects):
                 stack.callback(part.close)
@@ -118,14 +107,9 @@ class CorpusWriter:
 
 
 class CorpusReader:
-    """Reads the documents of a corpus artifact, part by part."""
+    """Reads the documents of a corpus artifact, from its one shard, part by part."""
 
     def __init__(self, reader: ShardReader) -> None:
-        """Wraps the corpus's one shard.
-
-        Args:
-            reader: The shard `all`.
-        """
         self._reader = reader
 
     def parts(self, split: str) -> list[str]:

@@ -19,8 +19,8 @@ import numpy.typing as npt
 import zarr
 from zarr.codecs import Crc32cCodec
 
-from storage.objects.store_errors import DamagedArtifact, MissingArtifact
-from storage.store.shard_files import ShardReader, of_split
+from storage.objects.store_errors import DamagedArtifact
+from storage.store.shard_files import ShardReader, require_split
 
 GROUP = "rows.zarr"
 CHUNK_ROWS = 4_096
@@ -138,12 +138,7 @@ class EmbeddingReader:
     """
 
     def __init__(self, readers: Mapping[str, ShardReader], split: str) -> None:
-        shards = of_split(readers, split)
-        if not shards:
-            raise MissingArtifact(
-                f"the embeddings have no {split} split; check the corpus configuration and run "
-                "again"
-            )
+        shards = require_split(readers, split, "embeddings")
         self._shards = [_ShardRows(reader.folder() / GROUP) for reader in shards.values()]
         sizes = [shard.n_rows for shard in self._shards]
         self._starts = np.cumsum([0, *sizes], dtype=np.int64)

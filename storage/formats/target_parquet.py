@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from storage.objects.store_errors import MissingArtifact
-from storage.store.shard_files import ShardReader, of_split
+from storage.store.shard_files import ShardReader, require_split
 
 ROWS_FILE = "rows.parquet"
 GROUP_ROWS = 4096
@@ -128,11 +127,7 @@ class TargetReader:
     """
 
     def __init__(self, readers: Mapping[str, ShardReader], split: str) -> None:
-        shards = of_split(readers, split)
-        if not shards:
-            raise MissingArtifact(
-                f"the targets have no {split} split; check the corpus configuration and run again"
-            )
+        shards = require_split(readers, split, "targets")
         paths = [reader.local_path(ROWS_FILE) for reader in shards.values()]
         self._files = [pq.ParquetFile(path, memory_map=True) for path in paths]
         self._groups = [

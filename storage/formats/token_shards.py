@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage.objects.store_errors import DamagedArtifact, MissingArtifact
-from storage.store.shard_files import ShardReader, of_split
+from storage.objects.store_errors import DamagedArtifact
+from storage.store.shard_files import ShardReader, of_split, require_split
 
 TokenArray = npt.NDArray[np.unsignedinteger]
 
@@ -63,18 +63,13 @@ class TokenReader:
     """
 
     def __init__(self, readers: Mapping[str, ShardReader], split: str) -> None:
-        shards = of_split(readers, split)
-        if not shards:
-            raise MissingArtifact(
-                f"the tokens have no {split} split; check the corpus configuration and run again"
-            )
+        shards = require_split(readers, split, "tokens")
         lengths = [_load(reader, "lengths.npy") for reader in shards.values()]
         self._shards: list[TokenArray] = [_load(reader, "tokens.npy") for reader in shards.values()]
         for name, shard, lengths_D in zip(shards, self._shards, lengths, strict=True):
             if len(shard) != lengths_D.sum():
-                raise DamagedArtifact(
-                    f"tokens shard {name}: {len(shard)} tokens for documents of {lengths_D.sum()}; "
-                    "rebuild it with `memdec run --force tokens`"
+                raise _damaged(
+                    f"tokens shard {name}: {len(shard)} tokens for documents of {lengths_D.sum()}"
                 )
         sizes = [len(shard) for shard in self._shards]
         self._starts = np.cumsum([0, *sizes], dtype=np.int64)
@@ -100,7 +95,36 @@ def _load(reader: ShardReader, name: str) -> npt.NDArray[Any]:
     try:
         array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise DamagedArtifact(
-            f"{path}: not an array ({error}); rebuild it with `memdec run --force tokens`"
-        ) from error
+        raise _damaged(f"{path}: not an array ({error})") from error
     return array
+
+
+def read_document_ids(
+    readers: Mapping[str, ShardReader], split: str, documents: Sequence[int]
+) -> list[str]:
+    """Ids of some documents of a split.
+
+    Args:
+        readers: Shards of a tokens artifact, by name.
+        split: train, valid or test.
+        documents: Numbers of the documents in the split's stream, from 0, in any order.
+
+    Raises:
+        DamagedArtifact: A shard's table cannot be read.
+    """
+    columns = [_doc_ids(reader) for reader in of_split(readers, split).values()]
+    ids: list[str] = pa.chunked_array(columns, pa.string()).take(pa.array(documents)).to_pylist()
+    return ids
+
+
+def _doc_ids(reader: ShardReader) -> pa.Array:
+    path = reader.local_path("documents.parquet")
+    try:
+        table = pq.read_table(path, columns=["doc_id"])
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _damaged(f"{path}: not a table of documents ({error})") from error
+    return table.column("doc_id").combine_chunks()
+
+
+def _damaged(problem: str) -> DamagedArtifact:
+    return DamagedArtifact(f"{problem}; rebuild it with `memdec run --force tokens`")

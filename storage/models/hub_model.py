@@ -1,7 +1,7 @@
 """Models of the Hugging Face hub: the commit that is their identity, and their files."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,14 +62,7 @@ def copy_hub_model(name: str, commit: str, destination: Path) -> None:
     Raises:
         ModelFolderError: It cannot be downloaded, or is no complete safetensors model.
     """
-    with _translated(name, commit):
-        snapshot = HfApi().snapshot_download(
-            name,
-            revision=commit,
-            allow_patterns=list(MODEL_FILES),
-            ignore_patterns=["*/*", *OTHER_LAYOUTS],  # patterns would match in subfolders too
-        )
-    copy_model_folder(Path(snapshot), destination)
+    copy_model_folder(_snapshot(name, commit, MODEL_FILES, OTHER_LAYOUTS), destination)
 
 
 def hub_tokenizer(name: str, commit: str) -> Path:
@@ -83,12 +76,17 @@ def hub_tokenizer(name: str, commit: str) -> Path:
     config = try_to_load_from_cache(name, "config.json", revision=commit)
     if isinstance(config, str) and has_tokenizer(Path(config).parent):
         return Path(config).parent
+    return _snapshot(name, commit, ("config.json", *TOKENIZER_FILES))
+
+
+def _snapshot(name: str, commit: str, wanted: Sequence[str], unwanted: Sequence[str] = ()) -> Path:
+    """A folder of the hub cache with the files whose names match."""
     with _translated(name, commit):
         snapshot = HfApi().snapshot_download(
             name,
             revision=commit,
-            allow_patterns=["config.json", *TOKENIZER_FILES],
-            ignore_patterns=["*/*"],
+            allow_patterns=[*wanted],
+            ignore_patterns=["*/*", *unwanted],  # patterns would match in subfolders too
         )
     return Path(snapshot)
 

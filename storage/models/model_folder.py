@@ -50,10 +50,7 @@ def model_folder_digest(folder: Path) -> str:
     Raises:
         ModelFolderError: The folder is missing or is no complete model.
     """
-    digest = hashlib.sha256()
-    for path in _model_files(folder):
-        digest.update(f"{path.name}\0{digest_file(path)}\n".encode())
-    return digest.hexdigest()
+    return _digest(_model_files(folder))
 
 
 def copy_model_folder(folder: Path, destination: Path) -> None:
@@ -79,8 +76,12 @@ def has_tokenizer(folder: Path) -> bool:
 
 def tokenizer_digest(folder: Path) -> str:
     """SHA-256 (hex) of the names and bytes of the tokenizer's files."""
+    return _digest(tokenizer_files(folder))
+
+
+def _digest(paths: list[Path]) -> str:
     digest = hashlib.sha256()
-    for path in tokenizer_files(folder):
+    for path in paths:
         digest.update(f"{path.name}\0{digest_file(path)}\n".encode())
     return digest.hexdigest()
 

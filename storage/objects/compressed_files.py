@@ -31,9 +31,6 @@ class DamagedFile(Exception):
 def open_sound(path: Path) -> Iterator[BinaryIO]:
     """Opens a file of UTF-8 text, decompressed, past a byte order mark.
 
-    Args:
-        path: The file; gzip and Zstandard are recognised by their first bytes.
-
     Raises:
         DamagedFile: It is cut, corrupt, followed by something else, or UTF-16.
     """

@@ -2,7 +2,8 @@
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,28 +14,23 @@ def create_file(path: Path, data: bytes) -> bool:
     Returns:
         Whether this call created it; of several racers exactly one gets `True`.
     """
-
-    def link(staged: Path) -> bool:
+    with _staged(path, data) as staged:
         try:
             os.link(staged, path)
         except FileExistsError:
             return False
         return True
 
-    return _write(path, data, link)
-
 
 def replace_file(path: Path, data: bytes) -> None:
     """Puts `data` at `path`; a reader sees the old bytes or the new, never a part."""
-
-    def move(staged: Path) -> bool:
+    with _staged(path, data) as staged:
         staged.replace(path)
-        return True
-
-    _write(path, data, move)
 
 
-def _write(path: Path, data: bytes, publish: Callable[[Path], bool]) -> bool:
+@contextmanager
+def _staged(path: Path, data: bytes) -> Iterator[Path]:
+    """A file beside `path` with the data on disk, for the block to give its name."""
     # obstore's listings skip names that end in # and digits, so leftovers of a crash are never
     # taken for objects
     staged = path.with_name(f"{path.name}#{secrets.randbelow(10**15)}")
@@ -43,11 +39,10 @@ def _write(path: Path, data: bytes, publish: Callable[[Path], bool]) -> bool:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        published = publish(staged)
+        yield staged
     finally:
         staged.unlink(missing_ok=True)
     sync_folder(path.parent)
-    return published
 
 
 def _open_new(path: Path) -> BinaryIO:

@@ -13,7 +13,7 @@ MANIFEST_VERSION = 1
 
 _SEGMENT = re.compile(r"(?!\.{1,2}$)[^/\\#%\x00-\x1f\x7f]+")
 _SHARD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_RECORD = TypeVar("_RECORD", bound=BaseModel)
+Record = TypeVar("Record", bound=BaseModel)
 
 
 def safe_path(path: str) -> str:
@@ -106,7 +106,7 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
     return parse_record(Manifest, data, where)
 
 
-def parse_record(model: type[_RECORD], data: bytes, where: str) -> _RECORD:
+def parse_record(model: type[Record], data: bytes, where: str) -> Record:
     """Reads any record of the store.
 
     Raises:

@@ -5,10 +5,11 @@ know whether the store is a folder or S3.
 """
 
 import contextlib
+import itertools
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -70,6 +71,12 @@ class ObjectRoot:
             except AlreadyExistsError:
                 return self.read(key) == data
             return True
+
+    def append(self, folder: str, data: bytes) -> None:
+        """Creates the next of a folder's numbered objects; of several racers each gets a place."""
+        for key in numbered_keys(folder, self.scan(folder)):
+            if self.create(key, data):
+                return
 
     def replace(self, key: str, data: bytes) -> None:
         """Puts an object, over another if there is one."""
@@ -202,3 +209,9 @@ class ObjectRoot:
             except FileNotFoundError:
                 return None
         return size, digest.hexdigest()
+
+
+def numbered_keys(folder: str, listed: Sequence[StoredObject]) -> Iterator[str]:
+    """The keys `<folder>/<number>.json` that come after those listed, from 1 on."""
+    last = listed[-1].key.rsplit("/", 1)[-1].removesuffix(".json") if listed else "0"
+    return (f"{folder}/{number:08d}.json" for number in itertools.count(int(last) + 1))

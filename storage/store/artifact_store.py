@@ -14,6 +14,7 @@ and by the one manifest.
 
 import contextlib
 import logging
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from pydantic import ValidationError
@@ -22,11 +23,12 @@ from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import (
     Manifest,
     ManifestDraft,
+    Record,
     ShardEntry,
     parse_manifest,
     parse_record,
 )
-from storage.objects.object_root import ObjectRoot
+from storage.objects.object_root import ObjectRoot, StoredObject
 from storage.objects.root_urls import open_root
 from storage.objects.store_errors import ArtifactInUse, MissingArtifact, StorageError
 from storage.objects.store_layout import (
@@ -101,7 +103,7 @@ class Store:
         """Finished shards by name, sorted, whether the artifact is sealed or still being built."""
         manifest = self.manifest(ref)
         if manifest is None:
-            entries = self._commits(ref)
+            entries = self.records(ShardEntry, self.root.scan(commits_key(ref)))
             # the records go when the artifact is sealed, which may have been just now
             manifest = self.manifest(ref)
         found = manifest.shards if manifest else entries
@@ -196,13 +198,16 @@ class Store:
                     refs.append(ArtifactRef(stage=stage, fingerprint=fingerprint))
         return refs
 
-    def _commits(self, ref: ArtifactRef) -> list[ShardEntry]:
-        records = {
-            listed.key: self.root.read(listed.key) for listed in self.root.scan(commits_key(ref))
-        }
+    def records(self, model: type[Record], listed: Iterable[StoredObject]) -> list[Record]:
+        """Those of the listed records that are still there.
+
+        Raises:
+            DamagedArtifact: One is not such a record.
+        """
+        found = [(each.key, self.root.read(each.key)) for each in listed]
         return [
-            parse_record(ShardEntry, data, f"{self.url}/{key}")
-            for key, data in records.items()
+            parse_record(model, data, f"{self.url}/{key}")
+            for key, data in found
             if data is not None
         ]
 

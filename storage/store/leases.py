@@ -5,22 +5,16 @@ builder's is taken over by creating the next epoch, so of several racers one win
 """
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from storage.objects.artifact_ref import ArtifactRef
-from storage.objects.object_root import ObjectRoot
+from storage.objects.object_root import ObjectRoot, numbered_keys
 from storage.objects.store_errors import StorageError, StoreFull
 from storage.objects.store_layout import lease_key
 from storage.store.holdings import Holding, beating, is_live, read_holding, store_clock
 
-_FIRST_POLL_SECONDS = 0.5
-_LONGEST_POLL_SECONDS = 3.0
-
 _logger = logging.getLogger(__name__)
-
-Announce = Callable[[str], None]
 
 
 def is_leased(root: ObjectRoot, ref: ArtifactRef, now: Callable[[], float]) -> bool:
@@ -37,61 +31,31 @@ def lease_to_delete(root: ObjectRoot, ref: ArtifactRef) -> Iterator[bool]:
     """
     holding = Holding()
     try:
-        key = _try_to_take(root, ref, holding, store_clock(root))
+        key = try_to_lease(root, ref, holding, store_clock(root))
         full = False
     except StoreFull:
         key, full = None, True
     if key is None:
         yield full
         return
-    with _held(root, ref, key, holding):
+    with held_lease(root, ref, key, holding):
         yield True
 
 
-@contextmanager
-def awaited_lease(
-    root: ObjectRoot, ref: ArtifactRef, enough: Callable[[], bool], on_wait: Announce | None
-) -> Iterator[Holding | None]:
-    """Holds the lease for the block, as soon as it is free.
-
-    Args:
-        root: The store.
-        ref: What to work on.
-        enough: Asked before each try; when true the wait ends without the lease.
-        on_wait: Told once whom we wait for.
-
-    Yields:
-        The lease's record, or None if `enough` came first.
-    """
-    holding, clock, pause = Holding(), store_clock(root), _FIRST_POLL_SECONDS
-    while not enough():
-        key = _try_to_take(root, ref, holding, clock)
-        if key is not None:
-            with _held(root, ref, key, holding):
-                yield holding
-            return
-        if on_wait:
-            on_wait(f"waiting for {ref}, {describe_holder(root, ref)}")
-            on_wait = None
-        time.sleep(pause)
-        pause = min(1.5 * pause, _LONGEST_POLL_SECONDS)
-    yield None
-
-
-def _try_to_take(
+def try_to_lease(
     root: ObjectRoot, ref: ArtifactRef, holding: Holding, now: Callable[[], float]
 ) -> str | None:
     """The key of our new lease, or None while somebody else's is live."""
     leases = root.scan(lease_key(ref))
     if leases and is_live(root, leases[-1], now):
         return None
-    epoch = int(leases[-1].key.rsplit("/", 1)[-1].removesuffix(".json")) + 1 if leases else 1
-    key = f"{lease_key(ref)}/{epoch:08d}.json"
+    key = next(numbered_keys(lease_key(ref), leases))
     return key if root.create(key, holding.encoded()) else None
 
 
 @contextmanager
-def _held(root: ObjectRoot, ref: ArtifactRef, key: str, holding: Holding) -> Iterator[None]:
+def held_lease(root: ObjectRoot, ref: ArtifactRef, key: str, holding: Holding) -> Iterator[None]:
+    """Keeps a lease of ours fresh for the block; gives it back, unless it was taken over."""
     try:
         with beating(root, key, holding):
             yield

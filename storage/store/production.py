@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, Field
 
 from storage.objects.artifact_ref import ArtifactRef
-from storage.objects.manifest import parse_record, safe_name
+from storage.objects.manifest import safe_name
 from storage.objects.store_layout import PRODUCTION
 from storage.store.artifact_store import Store
 
@@ -55,9 +55,7 @@ def read_decisions(store: Store, pipeline: str) -> list[Decision]:
     Raises:
         DamagedArtifact: An entry cannot be read.
     """
-    keys = [listed.key for listed in store.root.scan(_folder(pipeline))]
-    found = [(key, data) for key in keys if (data := store.root.read(key)) is not None]
-    return [parse_record(Decision, data, f"{store.url}/{key}") for key, data in found]
+    return store.records(Decision, store.root.scan(_folder(pipeline)))
 
 
 def count_decisions(store: Store, pipeline: str) -> int:

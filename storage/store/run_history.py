@@ -12,7 +12,7 @@ from uuid import uuid4
 from pydantic import BaseModel, Field
 
 from storage.objects.artifact_ref import ArtifactRef
-from storage.objects.manifest import parse_record, safe_name
+from storage.objects.manifest import safe_name
 from storage.objects.store_layout import REFS
 from storage.store.artifact_store import Store
 
@@ -42,32 +42,19 @@ def record_run(
         flow_run_id=flow_run_id,
         artifacts=list(artifacts),
     )
-    data = run.model_dump_json(indent=2).encode()
-    keys = _keys(store, pipeline)
-    sequence = int(keys[-1].rsplit("/", 1)[-1].removesuffix(".json")) + 1 if keys else 1
-    while not store.root.create(f"{_folder(pipeline)}/{sequence:08d}.json", data):
-        sequence += 1
+    store.root.append(_folder(pipeline), run.model_dump_json(indent=2).encode())
     return run
 
 
 def read_history(store: Store, pipeline: str, last: int | None = None) -> list[FinishedRun]:
-    """A pipeline's finished runs, newest last.
-
-    Args:
-        store: The store.
-        pipeline: Its name.
-        last: Only so many of the newest; all by default.
+    """A pipeline's finished runs, newest last; all, or the `last` so many.
 
     Raises:
         DamagedArtifact: An entry cannot be read.
     """
-    keys = _keys(store, pipeline)
-    runs = []
-    for key in keys[max(0, len(keys) - last) :] if last is not None else keys:
-        data = store.root.read(key)
-        if data is not None:
-            runs.append(parse_record(FinishedRun, data, f"{store.url}/{key}"))
-    return runs
+    listed = store.root.scan(_folder(pipeline))
+    older = 0 if last is None else max(0, len(listed) - last)
+    return store.records(FinishedRun, listed[older:])
 
 
 def last_artifacts(store: Store, pipeline: str) -> list[ArtifactRef]:
@@ -78,10 +65,6 @@ def last_artifacts(store: Store, pipeline: str) -> list[ArtifactRef]:
 def pipelines(store: Store) -> list[str]:
     """Names of the pipelines that have a history, sorted."""
     return store.root.folders(REFS)
-
-
-def _keys(store: Store, pipeline: str) -> list[str]:
-    return [listed.key for listed in store.root.scan(_folder(pipeline))]
 
 
 def _folder(pipeline: str) -> str:

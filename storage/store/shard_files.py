@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import ShardEntry, parse_record, safe_name
 from storage.objects.object_root import ObjectRoot
+from storage.objects.store_errors import MissingArtifact
 from storage.objects.store_layout import commits_key, shard_key
 from storage.store.stored_folder import FolderDraft, StoredFolder
 
@@ -25,6 +26,20 @@ def split_of(shard: str) -> str:
 def of_split(shards: Mapping[str, T], split: str) -> dict[str, T]:
     """Those of a split among readers or figures of shards by name, in the split's order."""
     return {name: shards[name] for name in sorted(shards) if split_of(name) == split}
+
+
+def require_split(shards: Mapping[str, T], split: str, artifact: str) -> dict[str, T]:
+    """As `of_split`, of the tokens, embeddings or targets that `artifact` names.
+
+    Raises:
+        MissingArtifact: There is no shard of this split.
+    """
+    found = of_split(shards, split)
+    if not found:
+        raise MissingArtifact(
+            f"the {artifact} have no {split} split; check the corpus configuration and run again"
+        )
+    return found
 
 
 class ShardReader(StoredFolder):

@@ -6,9 +6,9 @@ from memdec_core.errors import UserError
 from memdec_core.router.alpha_router import AlphaRouter
 from memdec_core.router.router_features import FEATURES
 from memdec_core.search.neighbour_search import KEY_BLOCK, Datastore
+from storage.formats.array_files import read_router
 from storage.formats.embedding_zarr import EmbeddingReader
 from storage.formats.index_files import open_index, open_keys
-from storage.formats.router_files import read_router
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from storage.store.shard_files import ShardReader

@@ -6,8 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
-from storage.formats.document_names import read_document_ids
-from storage.formats.token_shards import TokenReader
+from storage.formats.token_shards import TokenReader, read_document_ids
 from storage.store.shard_files import ShardReader
 
 UNFINISHED = "\ufffd"

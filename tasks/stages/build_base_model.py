@@ -21,7 +21,7 @@ from memdec_core.training.trainer import train
 from memdec_core.training.training_batches import EpochBatches, WindowData
 from memdec_core.training.training_config import TrainingConfig
 from memdec_core.windows.windows import WindowConfig, make_windows, n_rows
-from storage.formats.checkpoint_files import CheckpointFiles
+from storage.formats.array_files import CheckpointFiles
 from storage.formats.corpus_parquet import CorpusReader
 from storage.models.hub_model import copy_hub_model
 from storage.models.model_folder import copy_model_folder, model_folder_digest

@@ -25,8 +25,14 @@ from memdec_core.search.neighbour_index import (
 from memdec_core.search.neighbour_search import KEY_BLOCK, Datastore, search_neighbours
 from memdec_core.search.tile_search import Queries, exact_neighbours
 from storage.formats.embedding_zarr import EmbeddingReader
-from storage.formats.faiss_parts import IndexParts, fits_in_parts
-from storage.formats.index_files import open_index, open_keys, write_index, write_keys
+from storage.formats.index_files import (
+    IndexParts,
+    fits_in_parts,
+    open_index,
+    open_keys,
+    write_index,
+    write_keys,
+)
 from tasks.inputs.open_datastore import INDEX_FILE, KEYS_FILE
 from tasks.jobs.stage_work import ShardRun, StageWork
 

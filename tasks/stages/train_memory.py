@@ -9,7 +9,7 @@ from memdec_core.training.trainer import train
 from memdec_core.training.training_batches import EpochBatches, WindowData
 from memdec_core.training.training_config import MemoryTrainingConfig
 from memdec_core.windows.windows import WindowConfig, make_windows, n_rows
-from storage.formats.checkpoint_files import CheckpointFiles
+from storage.formats.array_files import CheckpointFiles
 from storage.formats.target_parquet import TargetReader
 from storage.formats.token_shards import TokenReader
 from tasks.inputs.domain_training import load_learner, training_windows

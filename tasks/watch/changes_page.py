@@ -5,8 +5,8 @@ import base64
 from prefect.artifacts import create_markdown_artifact
 from pydantic import JsonValue
 
+from storage.looks.corpus_looks import SeenSource
 from storage.looks.document_changes import KINDS
-from storage.looks.look_record import SeenSource
 from tasks.watch.compare_documents import EXAMPLES, ChangeReport, Earlier
 from tasks.watch.drift_figures import SAMPLE_TOKENS, Drift
 from tasks.watch.read_watched import ReadSources

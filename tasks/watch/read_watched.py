@@ -8,9 +8,8 @@ from memdec_core.text.text_config import CorpusConfig
 from storage.documents.document_readers import read_documents
 from storage.documents.document_records import Document, Fields, Reject
 from storage.documents.source_digests import source_digest
-from storage.looks.corpus_looks import read_seen
+from storage.looks.corpus_looks import CorpusLook, SeenSource, read_seen
 from storage.looks.document_table import DocumentRows, carry_over, in_source_order, write_table
-from storage.looks.look_record import CorpusLook, SeenSource
 from storage.store.artifact_store import Store
 from tasks.identity.corpus_identity import reading_identity, source_errors, split_of, split_shares
 from tasks.jobs.run_settings import RunSettings

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from memdec_core.text.text_config import CorpusConfig
-from storage.looks.look_record import CorpusLook
+from storage.looks.corpus_looks import CorpusLook
 from tasks.inputs.finished_run import BuiltCorpus
 from tasks.watch.watched_listing import Listing
 

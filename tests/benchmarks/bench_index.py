@@ -13,7 +13,7 @@ import numpy as np
 
 from memdec_core.search.neighbour_index import new_index, train_index
 from memdec_core.search.neighbour_search import KEY_BLOCK
-from storage.formats.faiss_parts import IndexParts
+from storage.formats.index_files import IndexParts
 from tests.benchmarks.bench_targets import TRAINED, datastore, one_thread, scaled_lists
 from tests.benchmarks.interleaved import BenchRow, Work, compare
 from tests.oracles.knn_oracle import array_blocks

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.compare_domains import plan_domains
-from flows.config.pipeline_files import load_configs
+from flows.config.config_file import load_configs
 from memdec_core.errors import UserError
 from storage.objects.artifact_ref import ArtifactRef
 from tests.support.tiny_pipeline import write_tiny_pipeline

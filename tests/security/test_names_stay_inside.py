@@ -16,7 +16,7 @@ from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import FileEntry, ShardEntry
 from storage.objects.root_urls import open_root
 from storage.objects.store_errors import StorageError, UnsafeName, UnsupportedStore
-from storage.store.artifact_lookup import find_artifact
+from storage.store.artifact_inspection import find_artifact
 from storage.store.artifact_store import Store
 from storage.store.run_history import read_history, record_run
 from tasks.jobs.run_settings import RunSettings

@@ -11,9 +11,8 @@ import pytest
 
 from memdec_core.errors import UserError
 from memdec_core.models.model_loading import load_model
-from storage.formats.checkpoint_files import CheckpointFiles
+from storage.formats.array_files import CheckpointFiles, read_router
 from storage.formats.index_files import open_index, open_keys
-from storage.formats.router_files import read_router
 from storage.formats.token_shards import TokenReader
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.store_errors import DamagedArtifact

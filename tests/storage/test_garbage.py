@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from storage.garbage import collect_garbage
-from storage.looks.corpus_looks import record_look, write_seen
+from storage.looks.corpus_looks import CorpusLook, record_look, write_seen
 from storage.looks.document_table import DocumentRows, write_table
-from storage.looks.look_record import CorpusLook
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.store_errors import DamagedArtifact
 from storage.store.artifact_store import Store

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import JsonValue
 
-from storage.formats.checkpoint_files import CheckpointFiles
+from storage.formats.array_files import CheckpointFiles
 from storage.formats.token_shards import write_token_shard
 from tasks.jobs.stage_work import ShardRun
 

@@ -13,7 +13,7 @@ from memdec_core.training.training_batches import EpochBatches, WindowData
 from memdec_core.training.training_config import AdaptationConfig, DaptConfig, LoraConfig
 from memdec_core.training.training_state import trained_parameters
 from memdec_core.windows.windows import WindowConfig, make_windows, n_rows
-from storage.formats.checkpoint_files import CheckpointFiles
+from storage.formats.array_files import CheckpointFiles
 from storage.formats.token_shards import TokenReader
 from tasks.inputs.domain_training import load_learner, training_windows
 from tasks.inputs.trained_model import write_trained_model

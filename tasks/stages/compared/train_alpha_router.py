@@ -12,8 +12,8 @@ from memdec_core.router.router_training import RouterFit, Tokens, fit_router
 from memdec_core.scoring.bootstrap import cluster_starts
 from memdec_core.scoring.perplexity import perplexity
 from memdec_core.scoring.result_row import TUNING_SPLIT
+from storage.formats.array_files import write_router
 from storage.formats.position_columns import read_features, write_routed
-from storage.formats.router_files import write_router
 from tasks.inputs.evaluated_splits import EvaluatedSplit, open_splits
 from tasks.inputs.scored_systems import only_scores, tuned_alpha
 from tasks.jobs.stage_work import ShardRun, StageWork

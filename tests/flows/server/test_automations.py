@@ -16,8 +16,8 @@ from prefect.events import emit_event
 from prefect.flows import flow
 from prefect.states import Crashed, Running
 
-from flows.server.automation_registry import set_automations, wanted_automations
 from flows.server.automations import FAILED_RUNS, RESTART, crash_automations
+from flows.server.server_registry import set_automations, wanted_automations
 from tests.services.deployed import eventually
 
 pytestmark = pytest.mark.slow

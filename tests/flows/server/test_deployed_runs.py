@@ -19,8 +19,8 @@ from prefect.events import emit_event
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.commands import deploy_command
-from flows.server.automation_registry import set_automations
 from flows.server.automations import crash_automations
+from flows.server.server_registry import set_automations
 from storage.store.artifact_store import Store
 from storage.store.run_history import read_history
 from tests.services.command_line import ENTRY

@@ -7,6 +7,8 @@ import pytest
 
 from storage.looks.corpus_looks import (
     KEPT_LOOKS,
+    CorpusLook,
+    SeenSource,
     last_look,
     orphaned_tables,
     read_seen,
@@ -14,7 +16,6 @@ from storage.looks.corpus_looks import (
     write_seen,
 )
 from storage.looks.document_table import DocumentRows, write_table
-from storage.looks.look_record import CorpusLook, SeenSource
 from storage.objects.store_errors import DamagedArtifact, UnsafeName
 from storage.store.artifact_store import Store
 

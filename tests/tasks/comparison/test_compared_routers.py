@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from memdec_core.router.router_features import FEATURES
 from memdec_core.scoring.bootstrap import Bootstrap
 from memdec_core.scoring.result_row import ResultRow
+from storage.formats.array_files import write_router
 from storage.formats.position_columns import write_features, write_routed, write_scores
-from storage.formats.router_files import write_router
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.comparison.compared_systems import routed_rows

@@ -8,8 +8,7 @@ from transformers import PreTrainedTokenizerFast
 
 from memdec_core.text.text_config import TokensConfig
 from memdec_core.text.tokenization import encode_documents
-from storage.formats.document_names import read_document_ids
-from storage.formats.token_shards import write_token_shard
+from storage.formats.token_shards import read_document_ids, write_token_shard
 from storage.objects.store_errors import DamagedArtifact
 from storage.store.artifact_store import Store
 from tasks.inputs.stream_text import StreamText

@@ -2,8 +2,8 @@
 
 import pytest
 
+from storage.looks.corpus_looks import SeenSource
 from storage.looks.document_changes import ChangeKind, DocumentCount
-from storage.looks.look_record import SeenSource
 from tasks.watch.changes_page import changes_page
 from tasks.watch.compare_documents import EXAMPLES, ChangeReport
 from tasks.watch.drift_figures import Drift

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from memdec_core.text.text_config import CorpusConfig
-from storage.looks.corpus_looks import write_seen
-from storage.looks.look_record import CorpusLook
+from storage.looks.corpus_looks import CorpusLook, write_seen
 from storage.store.artifact_store import Store
 from tasks.identity.corpus_identity import reading_identity
 from tasks.inputs.finished_run import newest_built_corpus

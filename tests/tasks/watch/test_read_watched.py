@@ -10,9 +10,8 @@ import pytest
 
 from memdec_core.text.text_config import CorpusConfig
 from storage.documents.document_sources import Source
-from storage.looks.corpus_looks import write_seen
+from storage.looks.corpus_looks import CorpusLook, write_seen
 from storage.looks.document_table import distinct_documents, parse_table
-from storage.looks.look_record import CorpusLook
 from storage.store.artifact_store import Store
 from tasks.identity.corpus_identity import reading_identity
 from tasks.watch import read_watched

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from memdec_core.errors import UserError
 from memdec_core.router.router_features import FEATURES
+from storage.formats.array_files import read_router, write_router
 from storage.formats.position_columns import read_routed, write_features, write_scores
-from storage.formats.router_files import read_router, write_router
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.inputs.open_datastore import open_router

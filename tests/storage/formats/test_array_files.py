@@ -1,14 +1,15 @@
-"""Checkpoints come back as they were saved, and a half-saved one is never seen."""
+"""Checkpoints and routers come back as they were saved; a half-saved one is never seen."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from storage.formats.checkpoint_files import CheckpointFiles
+from storage.formats.array_files import CheckpointFiles, read_router, write_router
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from storage.store.scratch import Scratch
+from tests.support.artifacts import publish
 
 REF = ArtifactRef(stage="memory", fingerprint="0" * 32)
 
@@ -71,3 +72,21 @@ def test_a_save_that_dies_leaves_the_last_checkpoint(scratch: Scratch, tmp_path:
     found = checkpoints.latest()
     assert found is not None
     assert found[1] == {"step": 1}
+
+
+def test_routers_keep_empty_scalar_and_strided_weights(store: Store) -> None:
+    arrays = {
+        "empty": np.zeros((9, 0)),
+        "scalar": np.array(0.25),
+        "strided": np.arange(12.0).reshape(3, 4).T,
+    }
+    facts = {"features": ["a", "b"], "penalty": 1e-3}
+    shards = {"all": (lambda folder: write_router(folder, arrays, {**facts}), {})}
+    reader = store.readers(publish(store, "alpha_router", shards))["all"]
+    found, found_facts = read_router(reader)
+    assert found_facts == facts
+    assert set(found) == set(arrays)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array)
+        assert found[name].shape == array.shape
+        assert found[name].dtype == np.float64

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from flows.config.config_file import load_config
-from flows.config.schedule_config import ScheduleConfig
+from flows.config.pipeline_config import ScheduleConfig
 from memdec_core.errors import UserError
 
 

@@ -53,3 +53,8 @@ def markdown_table(lines: Iterable[Mapping[str, object]], left: int = 1) -> Iter
 def markdown_row(*cells: object) -> str:
     """A row of a Markdown table."""
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def in_cell(text: str) -> str:
+    """Anybody's text as one cell of a table."""
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -8,8 +8,8 @@ from storage.objects.manifest import Manifest
 from storage.store.artifact_store import Store
 from tasks.jobs.stage_job import StageJob
 from tasks.jobs.stage_words import page_title
+from tasks.pages.figure_words import seconds_of, size_of
 from tasks.pages.markdown_page import fill_template, markdown_row
-from tasks.pages.readable_units import seconds_of, size_of
 from tasks.pages.report_tables import made
 from tasks.pages.ui_artifacts import artifact_key, publish_page
 

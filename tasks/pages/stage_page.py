@@ -15,11 +15,10 @@ from storage.objects.manifest import Manifest
 from storage.store.artifact_store import Store
 from tasks.jobs.stage_catalogue import STAGES
 from tasks.jobs.stage_words import page_title
-from tasks.pages.figure_words import split_figures
+from tasks.pages.figure_words import seconds_of, size_of, split_figures
 from tasks.pages.lineage import lineage_graph, trace
 from tasks.pages.markdown_page import fill_template, in_cell
 from tasks.pages.page_pictures import picture_names, picture_title
-from tasks.pages.readable_units import seconds_of, size_of
 from tasks.pages.report_tables import RESULTS_NOTE, results_table
 from tasks.pages.setting_words import described
 

@@ -7,8 +7,8 @@ from prefect.artifacts import create_markdown_artifact
 from storage.looks.document_changes import KINDS
 from tasks.pages.markdown_page import fill_template
 from tasks.watch.compare_documents import EXAMPLES, ChangeReport, Earlier
-from tasks.watch.drift_figures import SAMPLE_TOKENS
 from tasks.watch.read_watched import ReadSources
+from tasks.watch.watch_job import SAMPLE_TOKENS
 
 _MOST_CHARACTERS = 120
 """Of an id or a reason on the page."""

@@ -17,7 +17,7 @@ from storage.looks.corpus_looks import CorpusLook, last_look
 from storage.store.artifact_store import Store
 from tasks.inputs.finished_run import newest_built_corpus
 from tasks.jobs.run_settings import RunSettings
-from tasks.watch.announcement import is_due
+from tasks.watch.announce_update import is_due
 from tasks.watch.read_watched import ReadSources, read_watched
 from tasks.watch.watch_job import WatchJob
 from tasks.watch.watched_listing import Listing, QuietWait, list_corpus

@@ -44,7 +44,7 @@ def chat(  # noqa: PLR0913 - each is an option of the command
     plan = plan_pipeline(load_config(pipeline, overrides or []))
     opened = Store.open_existing(store)
     from tasks.inputs.finished_run import evaluated_alpha
-    from tasks.use.open_conversation import open_conversation  # PyTorch takes seconds to import
+    from tasks.use.joint_text import open_conversation  # PyTorch takes seconds to import
 
     weight = evaluated_alpha(opened, plan.evaluation.ref) if alpha is None else alpha
     conversation = open_conversation(

@@ -62,7 +62,7 @@ def generate(  # noqa: PLR0913 - each is an option of the command
     plan = plan_pipeline(load_config(pipeline, overrides or []))
     opened = Store.open_existing(store)
     from tasks.inputs.finished_run import evaluated_alpha
-    from tasks.use.side_by_side import continue_both  # PyTorch takes seconds to import
+    from tasks.use.joint_text import continue_both  # PyTorch takes seconds to import
 
     weight = evaluated_alpha(opened, plan.evaluation.ref) if alpha is None else alpha
     texts = continue_both(opened, plan.bases[0], plan.memory.ref, weight, text, config, device)

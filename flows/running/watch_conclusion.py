@@ -21,8 +21,7 @@ from storage.store.artifact_store import Store
 from tasks.identity.corpus_identity import identity_of, reading_identity
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_catalogue import STAGES
-from tasks.watch.announce_update import announce_update, someone_listens
-from tasks.watch.announcement import is_due
+from tasks.watch.announce_update import announce_update, is_due, someone_listens
 from tasks.watch.changes_page import changes_sentence, publish_changes
 from tasks.watch.compare_documents import ChangeReport, Earlier, compare_documents
 from tasks.watch.read_watched import ReadSources

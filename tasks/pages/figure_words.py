@@ -1,4 +1,4 @@
-"""Figures of manifests in words: what a person calls them, with their units."""
+"""Figures in words: what a person calls them; sizes and times with a space that does not break."""
 
 from collections.abc import Iterator, Mapping
 
@@ -88,6 +88,22 @@ def split_figures(
 def in_words(name: str) -> str:
     """What a person calls a figure."""
     return _WORDS.get(name, name.replace("_", " "))
+
+
+def size_of(count: int) -> str:
+    """Bytes as people read them."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:,.1f}\u00a0{unit}"
+    return f"{count}\u00a0bytes"
+
+
+def seconds_of(seconds: float) -> str:
+    """A time as people read it."""
+    if seconds >= 120:
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes:,}\u00a0min\u00a0{rest:02d}\u00a0s"
+    return f"{seconds:.1f}\u00a0s"
 
 
 def _leaves(

@@ -1,8 +1,34 @@
-"""Pages as Markdown: sections of lines, tables, pictures by file name."""
+"""Pages as Markdown: filled templates, sections of lines, tables, pictures by file name."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
 Section = Sequence[str]
+
+
+def fill_template(package: str, name: str, **values: object) -> str:
+    """A page of the Jinja template that lies in a package.
+
+    Args:
+        package: Where the template is, such as `tasks.use`.
+        name: Its file name.
+        values: What it names; iterators are lines, which are joined.
+    """
+    templates = Environment(
+        loader=PackageLoader(package, ""),
+        autoescape=select_autoescape(),  # which leaves Markdown alone
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_lines_joined,
+    )
+    return templates.get_template(name).render(values)
+
+
+def _lines_joined(value: object) -> object:
+    return "\n".join(value) if isinstance(value, Iterator) else value
 
 
 def join_sections(sections: Iterable[Section]) -> str:
@@ -27,3 +53,8 @@ def markdown_table(lines: Iterable[Mapping[str, object]], left: int = 1) -> Iter
 def markdown_row(*cells: object) -> str:
     """A row of a Markdown table."""
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def in_cell(text: str) -> str:
+    """Anybody's text as one cell of a table."""
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -7,8 +7,8 @@ from pydantic import JsonValue
 from memdec_core.scoring.result_row import TUNING_SPLIT
 from storage.objects.manifest import Manifest
 from tasks.jobs.stage_catalogue import STAGES
+from tasks.pages.figure_words import seconds_of, size_of
 from tasks.pages.markdown_page import markdown_row
-from tasks.pages.readable_units import seconds_of, size_of
 
 Rows = Sequence[Mapping[str, JsonValue]]
 Manifests = Mapping[str, Manifest]

@@ -8,8 +8,8 @@ from storage.objects.manifest import Manifest
 from storage.store.artifact_store import Store
 from tasks.jobs.stage_job import StageJob
 from tasks.jobs.stage_words import page_title
-from tasks.pages.markdown_page import markdown_row
-from tasks.pages.readable_units import seconds_of, size_of
+from tasks.pages.figure_words import seconds_of, size_of
+from tasks.pages.markdown_page import fill_template, markdown_row
 from tasks.pages.report_tables import made
 from tasks.pages.ui_artifacts import artifact_key, publish_page
 
@@ -62,28 +62,21 @@ def run_page(store: Store, title: str, done: Sequence[StageOutcome], failure: st
         done: The jobs that are done, in order.
         failure: Why it went no further, empty if it did not fail.
     """
-    manifests = {outcome.job.ref: store.manifest(outcome.job.ref) for outcome in done}
-    seconds = sum(outcome.seconds for outcome in done)
-    built = sum(not outcome.reused for outcome in done)
-    size = sum(manifest.bytes for manifest in manifests.values() if manifest is not None)
-    lines = [f"# {title}", ""]
-    if failure:
-        lines += ["**It failed** after the stages below; what they made is kept:", ""]
-        lines += ["```", failure.replace("```", "'''"), "```", ""]
-    lines += [
-        f"{len(done)} stages in {seconds_of(seconds)}: **{built} built**, "
-        f"{len(done) - built} reused. Their artifacts take {size_of(size)}.",
-        "",
-        "| | stage | made | | time | size |",
-        "|--:|---|---|---|--:|--:|",
-        *[
-            _line(number, outcome, manifests[outcome.job.ref])
-            for number, outcome in enumerate(done, start=1)
-        ],
-        "",
-        "A stage's name leads to its artifact and the history of it over the runs.",
+    manifests = [store.manifest(outcome.job.ref) for outcome in done]
+    lines = [
+        _line(number, *each) for number, each in enumerate(zip(done, manifests, strict=True), 1)
     ]
-    return "\n".join(lines)
+    return fill_template(
+        "tasks.pages",
+        "run_page.md.jinja",
+        title=title,
+        failure=failure.replace("```", "'''"),
+        stages=len(done),
+        built=sum(not outcome.reused for outcome in done),
+        took=seconds_of(sum(outcome.seconds for outcome in done)),
+        size=size_of(sum(manifest.bytes for manifest in manifests if manifest is not None)),
+        lines=lines,
+    )
 
 
 def _line(number: int, outcome: StageOutcome, manifest: Manifest | None) -> str:

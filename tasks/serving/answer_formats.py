@@ -8,6 +8,7 @@ from memdec_core.serving.request import TokenScores
 from tasks.serving.choice_text import PlacedToken
 from tasks.serving.generation_stream import Delta
 from tasks.serving.model_catalog import ModelCatalog
+from tasks.serving.request_bodies import ChatRequest, CompletionRequest
 
 Json = dict[str, object]
 
@@ -24,9 +25,9 @@ class ScoreWriter(NamedTuple):
     """
 
     catalog: ModelCatalog
-    top: int = 0
+    top: int
 
-    def completion(self, tokens: tuple[PlacedToken, ...]) -> dict[str, object]:
+    def completion(self, tokens: tuple[PlacedToken, ...]) -> Json:
         """As `logprobs` of a completion."""
         names = self.catalog.token_bytes.name
         return {
@@ -46,7 +47,7 @@ class ScoreWriter(NamedTuple):
         name = self.catalog.token_bytes.name
         return {name(token): _finite(log_prob) for token, log_prob in shown}
 
-    def chat(self, tokens: tuple[PlacedToken, ...]) -> dict[str, object]:
+    def chat(self, tokens: tuple[PlacedToken, ...]) -> Json:
         """As `logprobs` of a chat completion."""
         content = [
             {
@@ -61,7 +62,7 @@ class ScoreWriter(NamedTuple):
         ]
         return {"content": content, "refusal": None}
 
-    def _chat_token(self, token: int, log_prob: float) -> dict[str, object]:
+    def _chat_token(self, token: int, log_prob: float) -> Json:
         token_bytes = self.catalog.token_bytes
         return {
             "token": token_bytes.name(token),
@@ -69,7 +70,7 @@ class ScoreWriter(NamedTuple):
             "bytes": list(token_bytes[token]),
         }
 
-    def parts(self, tokens: tuple[PlacedToken, ...]) -> list[dict[str, object]]:
+    def parts(self, tokens: tuple[PlacedToken, ...]) -> list[Json]:
         """As our own `memdec`: under the mixture, the base and every memory."""
         return [
             {
@@ -92,22 +93,31 @@ def _finite(log_prob: float) -> float:
     return max(log_prob, LEAST)
 
 
-@dataclass(frozen=True, kw_only=True)
+def _choice_of(delta: Delta, said: Json, logprobs: Json | None, parts: list[Json] | None) -> Json:
+    """What both kinds of choices have around their text."""
+    choice = {
+        "index": delta.choice,
+        **said,
+        "logprobs": logprobs,
+        "finish_reason": delta.finish_reason,
+    }
+    return choice if parts is None else {**choice, "memdec": parts}
+
+
+@dataclass(frozen=True)
 class CompletionFormat:
     """Of /v1/completions.
 
     Attributes:
-        scores: Writes probabilities.
-        logprobs: Whether the request wants log-probabilities.
-        parts: Whether it wants those of base and memories.
+        catalog: Names tokens and memories.
+        body: The request, which says what probabilities it wants.
         kind: The `object` of a whole answer.
         part_kind: That of a part of a stream.
         id_prefix: What an answer's id begins with.
     """
 
-    scores: ScoreWriter
-    logprobs: bool
-    parts: bool
+    catalog: ModelCatalog
+    body: CompletionRequest
     kind: ClassVar = "text_completion"
     part_kind: ClassVar = "text_completion"
     id_prefix: ClassVar = "cmpl-"
@@ -117,27 +127,21 @@ class CompletionFormat:
 
     def part(self, delta: Delta) -> Json:
         """A choice in a part of a stream, or a complete one."""
-        tokens = delta.piece.tokens
-        choice: Json = {
-            "index": delta.choice,
-            "text": delta.piece.text,
-            "logprobs": self.scores.completion(tokens) if self.logprobs else None,
-            "finish_reason": delta.finish_reason,
-        }
-        if self.parts:
-            choice["memdec"] = self.scores.parts(tokens)
-        return choice
+        piece, top = delta.piece, self.body.logprobs
+        scores = ScoreWriter(self.catalog, top or 0)
+        logprobs = None if top is None else scores.completion(piece.tokens)
+        parts = scores.parts(piece.tokens) if self.body.memdec_probabilities else None
+        return _choice_of(delta, {"text": piece.text}, logprobs, parts)
 
     whole = part
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ChatFormat:
     """Of /v1/chat/completions; attributes as those of `CompletionFormat`."""
 
-    scores: ScoreWriter
-    logprobs: bool
-    parts: bool
+    catalog: ModelCatalog
+    body: ChatRequest
     kind: ClassVar = "chat.completion"
     part_kind: ClassVar = "chat.completion.chunk"
     id_prefix: ClassVar = "chatcmpl-"
@@ -150,24 +154,18 @@ class ChatFormat:
     def part(self, delta: Delta) -> Json:
         """A choice in a part of a stream."""
         text = delta.piece.text
-        return self._choice(delta, "delta", {"content": text} if text else {})
+        return self._with_scores(delta, {"delta": {"content": text} if text else {}})
 
     def whole(self, delta: Delta) -> Json:
         """A choice that is complete."""
         said = {"role": "assistant", "content": delta.piece.text, "refusal": None}
-        return self._choice(delta, "message", said)
+        return self._with_scores(delta, {"message": said})
 
-    def _choice(self, delta: Delta, role: str, said: dict[str, str | None]) -> Json:
-        tokens = delta.piece.tokens
-        choice: Json = {
-            "index": delta.choice,
-            role: said,
-            "logprobs": self.scores.chat(tokens) if self.logprobs else None,
-            "finish_reason": delta.finish_reason,
-        }
-        if self.parts:
-            choice["memdec"] = self.scores.parts(tokens)
-        return choice
+    def _with_scores(self, delta: Delta, said: Json) -> Json:
+        tokens, scores = delta.piece.tokens, ScoreWriter(self.catalog, self.body.top_logprobs)
+        logprobs = scores.chat(tokens) if self.body.logprobs else None
+        parts = scores.parts(tokens) if self.body.memdec_probabilities else None
+        return _choice_of(delta, said, logprobs, parts)
 
 
 AnswerFormat = CompletionFormat | ChatFormat

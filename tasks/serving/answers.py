@@ -70,7 +70,7 @@ class Answer:
             async for delta in self._generation.deltas():
                 yield self._event([self._shape.part(delta)], include_usage=include_usage)
         except ApiError as error:
-            yield _event(error_body(error.status_code, error.detail, error.param, error.code))
+            yield _event(error_body(error))
             return
         if include_usage:
             yield self._event([], include_usage=True, usage=self._usage())

@@ -9,8 +9,6 @@ from starlette.exceptions import HTTPException
 
 from memdec_core.errors import UserError
 
-ErrorBody = dict[str, dict[str, str | None]]
-
 _TYPES = {
     401: "authentication_error",
     404: "not_found_error",
@@ -54,19 +52,17 @@ def invalid(message: str, param: str | None = None, code: str | None = None) -> 
     return ApiError(400, message, param=param, code=code)
 
 
-def error_body(
-    status: int, message: str, param: str | None = None, code: str | None = None
-) -> ErrorBody:
+def error_body(error: HTTPException) -> dict[str, dict[str, str | None]]:
     """An error as JSON."""
+    status = error.status_code
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    param, code = getattr(error, "param", None), getattr(error, "code", None)
+    return {"error": {"message": error.detail, "type": kind, "param": param, "code": code}}
 
 
 def error_response(error: HTTPException) -> JSONResponse:
     """An error as the whole answer."""
-    param, code = getattr(error, "param", None), getattr(error, "code", None)
-    body = error_body(error.status_code, error.detail, param, code)
-    return JSONResponse(body, error.status_code, error.headers)
+    return JSONResponse(error_body(error), error.status_code, error.headers)
 
 
 def add_error_handlers(app: FastAPI) -> None:

@@ -111,7 +111,8 @@ class Generation:
             return self._last(choice, event)
         if self._plan.only_prompts:  # the engine makes one token at least
             return self._end(choice, Piece("", ()), "length")
-        self._count()
+        self.completion_tokens += 1
+        self._clock.token(self._plan.model)
         text = self._texts[choice]
         piece = text.push(event)
         if text.stopped:
@@ -138,7 +139,3 @@ class Generation:
         piece = prompt_piece(self._token_bytes, prompt, scores.tokens)
         self._texts[choice] = ChoiceText(self._token_bytes, self._plan.stops, len(piece.text))
         return Delta(choice, piece, None)
-
-    def _count(self) -> None:
-        self.completion_tokens += 1
-        self._clock.token(self._plan.model)

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from importlib.resources import files
+from typing import TypeVar
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from tasks.serving.answer_formats import AnswerFormat, ChatFormat, CompletionFormat, ScoreWriter
+from tasks.serving.answer_formats import AnswerFormat, ChatFormat, CompletionFormat
 from tasks.serving.answers import Answer, EventStream, unless_disconnected
 from tasks.serving.api_errors import add_error_handlers
 from tasks.serving.engine_slot import EngineSlot
@@ -25,8 +26,9 @@ _PAGE_HEADERS = {
     "script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
 }
 
-Planner = Callable[[ModelCatalog, PlanLimits], Coroutine[None, None, GenerationPlan]]
-Shape = Callable[[ModelCatalog], AnswerFormat]
+Body = TypeVar("Body", bound=RequestFields)
+Planner = Callable[[Body, ModelCatalog, PlanLimits], Coroutine[None, None, GenerationPlan]]
+Shape = Callable[[ModelCatalog, Body], AnswerFormat]
 
 
 def make_app(slot: EngineSlot, settings: ServerSettings) -> FastAPI:
@@ -61,7 +63,7 @@ class _Answerer:
         self._metrics = metrics
 
     async def answer(
-        self, request: Request, body: RequestFields, plan_for: Planner, shape_for: Shape
+        self, request: Request, body: Body, plan_for: Planner[Body], shape_for: Shape[Body]
     ) -> Response:
         clock = RequestClock(self._metrics, self._settings.request_timeout)
         with ExitStack() as held:
@@ -69,11 +71,11 @@ class _Answerer:
             catalog = serving.catalog
             catalog.require(body.model)
             limits = PlanLimits(self._settings, serving.engine.context_length)
-            plan = await plan_for(catalog, limits)
+            plan = await plan_for(body, catalog, limits)
             generation = Generation(plan, catalog.token_bytes, clock)
             held.callback(generation.cancel)
             generation.submit(serving.engine)
-            answer = Answer(plan, generation, shape_for(catalog), catalog.fingerprint)
+            answer = Answer(plan, generation, shape_for(catalog, body), catalog.fingerprint)
             if body.stream:
                 events = answer.events(include_usage=body.stream_options.include_usage)
                 return EventStream(events, held.pop_all())
@@ -84,29 +86,11 @@ class _Answerer:
 def _add_completions(app: FastAPI, answerer: _Answerer) -> None:
     @app.post("/v1/completions", response_model=None)
     async def completions(request: Request, body: CompletionRequest) -> Response:
-        return await answerer.answer(
-            request,
-            body,
-            lambda catalog, limits: plan_completion(body, catalog, limits),
-            lambda catalog: CompletionFormat(
-                scores=ScoreWriter(catalog, body.logprobs or 0),
-                logprobs=body.logprobs is not None,
-                parts=body.memdec_probabilities,
-            ),
-        )
+        return await answerer.answer(request, body, plan_completion, CompletionFormat)
 
     @app.post("/v1/chat/completions", response_model=None)
     async def chat_completions(request: Request, body: ChatRequest) -> Response:
-        return await answerer.answer(
-            request,
-            body,
-            lambda catalog, limits: plan_chat(body, catalog, limits),
-            lambda catalog: ChatFormat(
-                scores=ScoreWriter(catalog, body.top_logprobs),
-                logprobs=body.logprobs,
-                parts=body.memdec_probabilities,
-            ),
-        )
+        return await answerer.answer(request, body, plan_chat, ChatFormat)
 
 
 def _add_models(app: FastAPI, slot: EngineSlot) -> None:

@@ -98,7 +98,4 @@ class ProductionFollower:
         self._seen, self._served = found, current
 
     def _decisions(self) -> Mapping[str, int]:
-        return {
-            name: count_decisions(self._store, name)
-            for name in (each.name for each in self._served)
-        }
+        return {each.name: count_decisions(self._store, each.name) for each in self._served}

@@ -15,11 +15,7 @@ from memdec_core.targets.explanation import (
 )
 from storage.store.artifact_store import Store
 from tasks.inputs.stream_text import StreamText
-from tasks.use.explained_position import (
-    DATASTORE,
-    ExplainedPipeline,
-    ExplainedPosition,
-)
+from tasks.use.explained_position import DATASTORE, ExplainedPipeline, ExplainedPosition
 from tasks.use.opened_models import model_folder, shared_ids
 
 TOKENS_BEFORE = 40

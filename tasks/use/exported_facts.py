@@ -108,6 +108,7 @@ def exported_facts(
     base = pipeline.bases[place]
     hub_model = store.require(base).config.get("hub_model")
     comparison = _comparison(store, pipeline)
+    compared, router = ((), None) if comparison is None else _compared(store, comparison, base)
     return ExportedFacts(
         pipeline=pipeline,
         base=base,
@@ -117,9 +118,9 @@ def exported_facts(
         alpha=tuned if alpha is None else alpha,
         tuned_alpha=tuned,
         rows=rows,
-        compared=() if comparison is None else _compared(store, comparison, base),
+        compared=compared,
         comparison=comparison,
-        router=None if comparison is None else _router(store, comparison, base),
+        router=router,
         corpus=store.require(pipeline.corpus),
         tokens=store.require(pipeline.tokens),
     )
@@ -147,20 +148,18 @@ def _comparison(store: Store, pipeline: ExportedPipeline) -> ArtifactRef | None:
     return None
 
 
-def _compared(store: Store, comparison: ArtifactRef, base: ArtifactRef) -> Rows:
-    """The comparison's rows of one base, which it may call otherwise."""
-    bases = base_models(store, store.require(comparison).inputs)
-    names = name_bases(store, bases)
-    rows = evaluation_rows(store, comparison)
-    found = [names[number] for number, ref in bases.items() if ref == base]
-    return _of_base(rows, found[0]) if found else ()
-
-
-def _router(store: Store, comparison: ArtifactRef, base: ArtifactRef) -> ArtifactRef | None:
-    """The router that a comparison fitted for a base."""
+def _compared(
+    store: Store, comparison: ArtifactRef, base: ArtifactRef
+) -> tuple[Rows, ArtifactRef | None]:
+    """The comparison's rows of a base, which it may call otherwise, and the base's router."""
     inputs = store.require(comparison).inputs
-    numbers = [number for number, ref in base_models(store, inputs).items() if ref == base]
-    return inputs.get(SystemName("router", numbers[0]).role) if numbers else None
+    bases = base_models(store, inputs)
+    numbers = [number for number, ref in bases.items() if ref == base]
+    if not numbers:
+        return (), None
+    name = name_bases(store, bases)[numbers[0]]
+    rows = _of_base(evaluation_rows(store, comparison), name)
+    return rows, inputs.get(SystemName("router", numbers[0]).role)
 
 
 def _of_base(rows: Rows, name: str) -> list[Mapping[str, JsonValue]]:

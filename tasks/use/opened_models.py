@@ -72,16 +72,10 @@ def shared_ids(first: Path, *others: Path) -> SharedIds:
     return SharedIds(tokenizers, min(sizes))
 
 
-class OpenedPair(NamedTuple):
-    """A base and a memory over one vocabulary."""
-
-    base: TransformerLM
-    memory: TransformerLM
-    ids: SharedIds
-
-
-def open_pair(base: Path, memory: Path, device: torch.device) -> OpenedPair:
-    """Loads both from their folders.
+def open_pair(
+    base: Path, memory: Path, device: torch.device
+) -> tuple[TransformerLM, TransformerLM, SharedIds]:
+    """Loads a base and a memory from their folders, over one vocabulary.
 
     Raises:
         UserError: Their tokenizers are incompatible, or a folder holds no model.
@@ -90,14 +84,7 @@ def open_pair(base: Path, memory: Path, device: torch.device) -> OpenedPair:
     base_lm, memory_lm = (
         TransformerLM(load_model(each, device), ids.vocab_size) for each in (base, memory)
     )
-    return OpenedPair(base_lm, memory_lm, ids)
-
-
-class OpenedJoint(NamedTuple):
-    """A base and a memory, called `memory`, as one model that generates."""
-
-    model: JointForCausalLM
-    ids: SharedIds
+    return base_lm, memory_lm, ids
 
 
 def open_joint(
@@ -106,8 +93,8 @@ def open_joint(
     memory: ArtifactRef,
     alpha: float,
     device: Literal["auto", "cpu", "cuda"],
-) -> OpenedJoint:
-    """Loads both.
+) -> tuple[JointForCausalLM, SharedIds]:
+    """Loads a base and a memory, called `memory`, as one model that generates.
 
     What the base recommends for sampling is left out, only the tokens that end a text are kept:
     whoever generates says how.
@@ -132,4 +119,4 @@ def open_joint(
     joint.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
         eos_token_id=ends or None, pad_token_id=ends[0] if ends else 0
     )
-    return OpenedJoint(joint, ids)
+    return joint, ids

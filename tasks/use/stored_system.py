@@ -4,7 +4,7 @@ What belongs to it is read from the store: the newest finished run of the pipeli
 evaluation, which names the memory, the bases and the α it tuned.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from pydantic import BaseModel, Field
 from transformers import PreTrainedTokenizerFast
@@ -32,15 +32,10 @@ class StoredSystem(BaseModel, frozen=True, extra="forbid"):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the models go.")
 
 
-class OpenedSystem(NamedTuple):
-    """A system and the tokenizer of its ids."""
-
-    lm: TransformerLM | MixtureLM
-    tokenizer: PreTrainedTokenizerFast
-
-
-def open_system(wanted: StoredSystem) -> OpenedSystem:
-    """Loads the models of the pipeline's first evaluated base.
+def open_system(
+    wanted: StoredSystem,
+) -> tuple[TransformerLM | MixtureLM, PreTrainedTokenizerFast]:
+    """Loads the models of the pipeline's first evaluated base, with the tokenizer of their ids.
 
     Raises:
         UserError: The pipeline has no finished run with an evaluation, or the tokenizers of base
@@ -62,9 +57,7 @@ def open_system(wanted: StoredSystem) -> OpenedSystem:
     if wanted.system == "base":
         # over the same ids as with its memory, so that the two can be compared
         ids = shared_ids(base_folder, memory_folder)
-        return OpenedSystem(
-            TransformerLM(load_model(base_folder, where), ids.vocab_size), ids.tokenizer
-        )
+        return TransformerLM(load_model(base_folder, where), ids.vocab_size), ids.tokenizer
     alpha = evaluated_alpha(store, evaluation) if wanted.alpha is None else wanted.alpha
     base, memory, ids = open_pair(base_folder, memory_folder, where)
-    return OpenedSystem(MixtureLM(base, memory, alpha), ids.tokenizer)
+    return MixtureLM(base, memory, alpha), ids.tokenizer

@@ -1,6 +1,11 @@
-"""Tells Prefect that a corpus changed, and makes sure that the server has heard it."""
+"""Tells Prefect that a corpus changed, and makes sure that the server has heard it.
+
+That is done until a run was built from the corpus, and not too often.
+"""
 
 import time
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from prefect import task
@@ -11,13 +16,41 @@ from prefect.events.filters import EventFilter, EventIDFilter
 from prefect.settings import PREFECT_API_URL
 from pydantic import JsonValue
 
+from tasks.inputs.finished_run import BuiltCorpus
+
 CORPUS_UPDATED = "memdec.corpus.updated"
+ANNOUNCE_AGAIN_AFTER = timedelta(hours=24)
 _CONFIRM_SECONDS = 90.0
 _ASK_AGAIN_SECONDS = 0.5
 
 
 class NotAnnounced(RuntimeError):
     """The server has not confirmed the event; the next look announces the change again."""
+
+
+def is_due(
+    same_documents: Collection[str],
+    built: BuiltCorpus | None,
+    announced: str | None,
+    now: datetime | None = None,
+) -> bool:
+    """Whether to announce a corpus now.
+
+    The announcement follows the state, not the moment of the change: what was announced and never
+    built, since the build failed or nobody listened, is announced again a day later.
+
+    Args:
+        same_documents: Fingerprints of all corpora known to have these documents.
+        built: What the newest run was built from; None without a run.
+        announced: When these documents were announced, ISO; None if they were not.
+        now: The present by default.
+    """
+    if built is not None and built.corpus.fingerprint in same_documents:
+        return False
+    if announced is None:
+        return True
+    age = (now or datetime.now(UTC)) - datetime.fromisoformat(announced)
+    return age > ANNOUNCE_AGAIN_AFTER
 
 
 def someone_listens() -> bool:

@@ -1,15 +1,14 @@
-"""The page of what changed in a corpus, for the Prefect UI."""
+"""The page of what changed in a corpus, for the Prefect UI: facts for `changes_page.md.jinja`."""
 
 import base64
 
 from prefect.artifacts import create_markdown_artifact
-from pydantic import JsonValue
 
-from storage.looks.corpus_looks import SeenSource
 from storage.looks.document_changes import KINDS
+from tasks.pages.markdown_page import fill_template
 from tasks.watch.compare_documents import EXAMPLES, ChangeReport, Earlier
-from tasks.watch.drift_figures import SAMPLE_TOKENS, Drift
 from tasks.watch.read_watched import ReadSources
+from tasks.watch.watch_job import SAMPLE_TOKENS
 
 _MOST_CHARACTERS = 120
 """Of an id or a reason on the page."""
@@ -43,28 +42,24 @@ def publish_changes(pipeline: str, report: ChangeReport, seen: ReadSources, outc
 
 def changes_page(pipeline: str, report: ChangeReport, seen: ReadSources, outcome: str) -> str:
     """The page as Markdown, less than 200 KB."""
-    lines = [
-        f"# Changed documents of {pipeline}",
-        f"{changes_sentence(report)} {_reading(seen)}.",
-        "",
-        "## What happens next",
-        "",
-        outcome,
-        "",
-        "## Documents",
-        "",
-        "| | documents | characters |",
-        "| --- | ---: | ---: |",
-        *[
-            f"| {kind} | {count.documents:,} | {count.characters:,} |"
-            for kind, count in report.counts.items()
-        ],
-        "",
-        *_rejects(seen.sources),
-        *_drift_lines(report),
-        *_examples(report),
-    ]
-    return "\n".join(lines)
+    drift = report.drift
+    fits = drift is not None and len(drift.picture) <= _LARGEST_PICTURE_BYTES
+    return fill_template(
+        "tasks.watch",
+        "changes_page.md.jinja",
+        pipeline=pipeline,
+        sentence=changes_sentence(report),
+        seen=seen,
+        outcome=outcome,
+        report=report,
+        rejecting=[source for source in seen.sources if source.rejected],
+        drift=drift,
+        picture=base64.b64encode(drift.picture).decode() if drift and fits else "",
+        code=_code,
+        EXAMPLES=EXAMPLES,
+        MOST_REJECTING=_MOST_REJECTING,
+        SAMPLE_TOKENS=SAMPLE_TOKENS,
+    )
 
 
 def changes_sentence(report: ChangeReport) -> str:
@@ -73,84 +68,6 @@ def changes_sentence(report: ChangeReport) -> str:
     said = ", ".join([added.replace(" ", " documents "), *others])
     tokens = "" if report.drift is None else f" ({report.drift.tokens:,} tokens of new text)"
     return f"{_SINCE[report.earlier]}: {said}{tokens}."
-
-
-def _reading(seen: ReadSources) -> str:
-    return f"Sources read to find out: {len(seen.read):,} of {len(seen.sources):,}"
-
-
-def _rejects(sources: tuple[SeenSource, ...]) -> list[str]:
-    """How many records are no documents, and the first of each source."""
-    rejecting = [source for source in sources if source.rejected]
-    if not rejecting:
-        return []
-    total = sum(source.rejected for source in rejecting)
-    return [
-        f"Records left out since they are no documents: {total:,}; the first of each source:",
-        "",
-        *[
-            f"- {source.rejected:,}: {_code(source.first_reject or '')}"
-            for source in rejecting[:_MOST_REJECTING]
-        ],
-        "",
-    ]
-
-
-def _drift_lines(report: ChangeReport) -> list[str]:
-    lines = ["## The new text beside the training text", ""]
-    if report.drift is None:
-        return [*lines, report.no_drift, ""]
-    figures = report.drift.figures
-    rows = [
-        ("tokens of new text", report.drift.tokens),
-        ("unigram KL of the new text against the training text, nats", figures["unigram_kl"]),
-        ("the same of as much text of the test split", figures.get("unigram_kl_test")),
-        ("perplexity of the base on the new text", figures.get("base_perplexity_new")),
-        ("perplexity of the base on the test split", figures.get("base_perplexity_test")),
-    ]
-    sampled = figures.get("sampled_tokens")
-    return [
-        *lines,
-        "| | |",
-        "| --- | ---: |",
-        *[f"| {name} | {_number(value)} |" for name, value in rows if value is not None],
-        "",
-        "KL(new ‖ training) of the tokens' relative frequencies, one added to every count of the "
-        "training text. Short texts differ by chance: the test split's figure says how much is "
-        "usual."
-        + ("" if sampled is None else f" Perplexity: a sample of {sampled:,} tokens, scored as "
-           f"the test split was (at most {SAMPLE_TOKENS:,})."),
-        "",
-        *_picture(report.drift),
-    ]  # fmt: skip
-
-
-def _picture(drift: Drift) -> list[str]:
-    if len(drift.picture) > _LARGEST_PICTURE_BYTES:
-        return []
-    data = base64.b64encode(drift.picture).decode()
-    return [
-        "The tokens whose frequency changed the most (by Jensen-Shannon divergence):",
-        "",
-        f"![Tokens whose frequency changed the most](data:image/png;base64,{data})",
-        "",
-    ]
-
-
-def _examples(report: ChangeReport) -> list[str]:
-    lines: list[str] = []
-    for kind in KINDS:
-        ids, count = report.examples[kind], report.counts[kind].documents
-        if not ids:
-            continue
-        more = f", the first {EXAMPLES}" if count > len(ids) else ""
-        lines += [f"## {kind.capitalize()}: {count:,}{more}", ""]
-        lines += [*(f"- {_code(doc_id)}" for doc_id in ids), ""]
-    return lines
-
-
-def _number(value: JsonValue) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def _code(text: str) -> str:

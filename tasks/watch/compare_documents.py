@@ -31,8 +31,7 @@ from tasks.jobs.run_settings import RunSettings
 from tasks.running.progress import stage_progress
 from tasks.running.stage_run import TASK_OPTIONS
 from tasks.running.supervised_process import Report, import_in_workers, supervise
-from tasks.watch.drift_figures import SAMPLE_CHARACTERS, Drift
-from tasks.watch.watch_job import WatchJob
+from tasks.watch.watch_job import SAMPLE_CHARACTERS, Drift, WatchJob
 
 import_in_workers("tasks.watch.corpus_drift")  # PyTorch takes seconds to import
 

@@ -22,7 +22,7 @@ from storage.store.artifact_store import Store
 from tasks.inputs.finished_run import BuiltCorpus
 from tasks.inputs.scored_model import batch_tokens, open_scored
 from tasks.jobs.run_settings import RunSettings
-from tasks.watch.drift_figures import SAMPLE_TOKENS, Drift
+from tasks.watch.watch_job import SAMPLE_TOKENS, Drift
 
 SHOWN_TOKENS = 15
 _BLOCK_TOKENS = 2**22

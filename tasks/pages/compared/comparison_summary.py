@@ -112,13 +112,13 @@ def _against_base(table: Table, rows: Rows, base: str, split: str) -> str:
         ratio = table.get((system, base, split, "perplexity_ratio"))
         name = SystemName.parse(system)
         if ratio is not None and (name is None or name.kind not in FURTHER_MEMORIES):
-            kinds[_direction(ratio)].append(f"{label_of(system)} {change(ratio)}")
+            kinds[direction(ratio)].append(f"{label_of(system)} {change(ratio)}")
     said = "; ".join(f"{kind} with {', '.join(found)}" for kind, found in kinds.items() if found)
     before = readable(table["base", base, split, "perplexity"]["value"])
     return f"**{base}** has a {split} perplexity of {before}" + (f": {said}." if said else ".")
 
 
-def _direction(ratio: Row) -> str:
+def direction(ratio: Row) -> str:
     """Which way a system differs from its base, if the interval leaves no doubt."""
     if beats(ratio):
         return "lower"

@@ -5,11 +5,7 @@ from typing import NamedTuple
 
 from memdec_core.downstream.downstream_table import AVERAGE
 from memdec_core.scoring.system_name import label_of
-from tasks.pages.compared.comparison_tables import (
-    Table,
-    number,
-    reported_split,
-)
+from tasks.pages.compared.comparison_tables import Table, number, reported_split
 from tasks.pages.markdown_page import markdown_table
 from tasks.pages.report_tables import Rows, bases_of, by_key, interval
 

@@ -10,13 +10,8 @@ from memdec_core.router.router_table import (
     ROUTED,
 )
 from memdec_core.scoring.result_row import TUNING_SPLIT
-from tasks.pages.compared.comparison_summary import beats, change
-from tasks.pages.compared.comparison_tables import (
-    Row,
-    Table,
-    number,
-    reported_split,
-)
+from tasks.pages.compared.comparison_summary import change, direction
+from tasks.pages.compared.comparison_tables import Table, reported_split
 from tasks.pages.markdown_page import markdown_table
 from tasks.pages.report_tables import Rows, bases_of, by_key, interval, readable
 
@@ -25,6 +20,11 @@ NOTE = (
     "was fitted on the validation split, like the constant α but with many more parameters: its "
     "figures there are better than on unseen text. Paired: both on the same resamples."
 )
+VERDICTS = {
+    "lower": "better than",
+    "higher": "worse than",
+    "not clearly different": "not clearly different from",
+}
 FITTED_HERE = "the router was fitted on this very text, so that less is to be expected elsewhere"
 
 
@@ -37,9 +37,9 @@ def router_summary(rows: Rows) -> Iterator[str]:
             constant = table["memory", base, TUNING_SPLIT, "alpha"]
             caveat = f"; {FITTED_HERE}" if split == TUNING_SPLIT else ""
             yield (
-                f"- For **{base}** an α that adapts to every token is {_verdict(ratio)} the "
-                f"constant {readable(constant['value'])}: {split} perplexity {change(ratio)}, α "
-                f"{_weights(table, base, split)}{caveat}."
+                f"- For **{base}** an α that adapts to every token is "
+                f"{VERDICTS[direction(ratio)]} the constant {readable(constant['value'])}: "
+                f"{split} perplexity {change(ratio)}, α {_weights(table, base, split)}{caveat}."
             )
 
 
@@ -58,14 +58,6 @@ def router_sections(rows: Rows) -> list[list[str]]:
         if (system, metric) == (ROUTED, RATIO_TO_CONSTANT)
     ]
     return [["## Adaptive α", "", NOTE, "", *markdown_table(lines)]] if lines else []
-
-
-def _verdict(ratio: Row) -> str:
-    """How the adaptive weight stands to the constant, if the interval leaves no doubt."""
-    if beats(ratio):
-        return "better than"
-    worse = ratio["ci_low"] is not None and number(ratio["ci_low"]) > 1
-    return "worse than" if worse else "not clearly different from"
 
 
 def _weights(table: Table, base: str, split: str) -> str:

@@ -38,7 +38,7 @@ def stored(run: TinyRun, stage: str, marker: str) -> ArtifactRef:
 def conversation(run: TinyRun, alpha: float) -> Conversation:
     store = Store.open_existing(str(run.store))
     base, memory = stored(run, "base_model", "gpt2"), stored(run, "memory", "gpt2")
-    joint = open_joint(store, base, memory, alpha, "cpu").model
+    joint, _ = open_joint(store, base, memory, alpha, "cpu")
     config = ContinuationConfig(max_new_tokens=NEW)
     tokenizer = load_tokenizer(model_folder(store, base))
     return Conversation(joint, tokenizer, config, alpha, "be brief")

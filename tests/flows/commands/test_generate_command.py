@@ -10,7 +10,7 @@ from flows.planning.plan import plan_pipeline
 from memdec_core.decoding.decoding_config import ContinuationConfig
 from storage.store.artifact_store import Store
 from tasks.inputs.finished_run import evaluated_alpha
-from tasks.use.side_by_side import continue_both
+from tasks.use.joint_text import continue_both
 from tests.services.command_line import ENTRY, ROOT, memdec
 from tests.support.tiny_run import TinyRun
 

@@ -155,10 +155,10 @@ def test_a_pair_reads_a_spelled_out_token_as_text_and_mixes_over_the_shared_ids(
 ) -> None:
     save_model(tmp_path / "base", base, 1)
     save_model(tmp_path / "memory", memory, 2)
-    pair = open_pair(tmp_path / "base", tmp_path / "memory", torch.device("cpu"))
-    tokens = pair.ids.tokenizer("The memory <tool_3> reads", add_special_tokens=False)["input_ids"]
-    pair.ids.check(tokens)
-    mixture = MixtureLM(pair.base, pair.memory, 0.6)
+    base_lm, memory_lm, ids = open_pair(tmp_path / "base", tmp_path / "memory", torch.device("cpu"))
+    tokens = ids.tokenizer("The memory <tool_3> reads", add_special_tokens=False)["input_ids"]
+    ids.check(tokens)
+    mixture = MixtureLM(base_lm, memory_lm, 0.6)
     log_probs_V = mixture.log_probs(torch.tensor([tokens]))[0, -1]
     one, other = (
         oracle_probabilities(kind, seed, tokens) for kind, seed in ((base, 1), (memory, 2))
@@ -170,11 +170,11 @@ def test_a_prompt_that_neither_tokenizer_reads_as_shared_ids_is_refused(tmp_path
     save_model(tmp_path / "base", "long", 1)
     save_model(tmp_path / "memory", "long", 2)
     longer_tokenizer(["<other>", "<tool_3>"]).save_pretrained(tmp_path / "memory")
-    pair = open_pair(tmp_path / "base", tmp_path / "memory", torch.device("cpu"))
-    assert pair.base.vocab_size == pair.memory.vocab_size == 400
-    tokens = pair.ids.tokenizer("a <tool_3>", add_special_tokens=False)["input_ids"]
+    base_lm, memory_lm, ids = open_pair(tmp_path / "base", tmp_path / "memory", torch.device("cpu"))
+    assert base_lm.vocab_size == memory_lm.vocab_size == 400
+    tokens = ids.tokenizer("a <tool_3>", add_special_tokens=False)["input_ids"]
     with pytest.raises(UserError, match=r"\(id 401\) .*share only the ids below 400; leave it out"):
-        pair.ids.check(tokens)
+        ids.check(tokens)
 
 
 def test_a_memory_of_another_family_is_refused(tmp_path: Path) -> None:

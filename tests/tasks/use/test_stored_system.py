@@ -49,13 +49,13 @@ def test_the_memory_has_the_weight_that_the_newest_evaluation_tuned(url: str) ->
 
 def test_a_weight_that_is_given_counts(url: str) -> None:
     wanted = StoredSystem(pipeline="law", store=url, alpha=0.5, device="cpu")
-    log_probs = open_system(wanted).lm.log_probs(TOKENS_BT).double()
+    log_probs = open_system(wanted)[0].log_probs(TOKENS_BT).double()
     torch.testing.assert_close(log_probs, mixed(0.5), atol=1e-4, rtol=0)
 
 
 def test_the_base_is_opened_alone(url: str) -> None:
     wanted = StoredSystem(pipeline="law", store=url, system="base", device="cpu")
-    lm = open_system(wanted).lm
+    lm = open_system(wanted)[0]
     assert isinstance(lm, TransformerLM)
     log_probs = lm.log_probs(TOKENS_BT).double()
     torch.testing.assert_close(log_probs, plain_log_probs(BASE_SEED), atol=1e-4, rtol=0)

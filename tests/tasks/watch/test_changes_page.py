@@ -6,8 +6,8 @@ from storage.looks.corpus_looks import SeenSource
 from storage.looks.document_changes import ChangeKind, DocumentCount
 from tasks.watch.changes_page import changes_page
 from tasks.watch.compare_documents import EXAMPLES, ChangeReport
-from tasks.watch.drift_figures import Drift
 from tasks.watch.read_watched import ReadSources
+from tasks.watch.watch_job import Drift
 
 EXAMPLE_IDS: dict[ChangeKind, list[str]] = {
     "added": ["a|b", "`code`", "two\nlines"],

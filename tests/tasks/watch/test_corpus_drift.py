@@ -13,7 +13,7 @@ from tasks.inputs.finished_run import BuiltCorpus, newest_built_corpus
 from tasks.jobs.run_settings import RunSettings
 from tasks.watch import corpus_drift
 from tasks.watch.corpus_drift import measure_drift
-from tasks.watch.drift_figures import Drift
+from tasks.watch.watch_job import Drift
 from tests.support.tiny_run import TinyRun
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -8,8 +8,7 @@ from memdec_core.errors import UserError
 from memdec_core.models.language_model import TransformerLM
 from storage.objects.store_errors import MissingArtifact
 from storage.store.artifact_store import Store
-from tasks.use.open_conversation import open_conversation
-from tasks.use.side_by_side import continue_both
+from tasks.use.joint_text import continue_both, open_conversation
 from tests.support.scored_text import VOCABULARY, make_model, publish_model
 from tests.support.tiny_models import tiny_tokenizer
 

@@ -6,7 +6,7 @@ import pytest
 
 from storage.objects.artifact_ref import ArtifactRef
 from tasks.inputs.finished_run import BuiltCorpus
-from tasks.watch.announcement import is_due
+from tasks.watch.announce_update import is_due
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 OURS, OTHER = "a" * 32, "b" * 32

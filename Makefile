@@ -47,7 +47,7 @@ check: lint types layers pytest ## The same, by its usual name
 
 .PHONY: test-long
 test-long: lint types layers ## All that is proven: every kill, soak, browser, many examples (hours)
-	MEMDEC_KILL_EVERY_STAGE=1 MEMDEC_KILLS=20 MEMDEC_SHARDS=500 MEMDEC_SOAK_SECONDS=120 \
+	MEMDEC_KILL_EVERY_STAGE=1 MEMDEC_KILLS=5 MEMDEC_SHARDS=500 MEMDEC_SOAK_SECONDS=120 \
 		$(PYTEST) --hypothesis-profile long
 
 .PHONY: lint

@@ -10,12 +10,13 @@ import pytest
 import torch
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
 
 from storage.store.artifact_store import Store
 from tests.services.s3_server import Bucket, served_bucket
 from tests.services.secrets_in_environment import SECRETS
 from tests.services.shared_services import end_shared_services
-from tests.support.kinds_of_tests import is_quick, mark_by_kind, no_process
+from tests.support.kinds_of_tests import ByNeed, is_quick, mark_by_kind, no_process
 from tests.support.tiny_run import TinyRun, run_tiny_pipeline
 
 # a busy machine is slow, which is no fault of the code under test; what must pass before a change
@@ -29,13 +30,17 @@ settings.register_profile("long", settings.get_profile("same"), max_examples=200
 settings.load_profile("same")
 
 
-@pytest.hookimpl(tryfirst=True)  # parallel workers then take a file's tests together
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first: quick ones then fill what parallel workers have left."""
     for item in items:
         mark_by_kind(item)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByNeed:
+    """How tests are dealt out to parallel workers."""
+    return ByNeed(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

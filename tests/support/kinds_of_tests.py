@@ -8,6 +8,7 @@
 What is none of these is quick, and is held to that: it may start no process.
 """
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from multiprocessing import util
 from types import ModuleType
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 _SLOW_FILES = {
     "test_adapt_base_model.py", "test_audit_memorisation.py", "test_build_targets.py",
@@ -31,6 +33,8 @@ _DEPLOYING_FILES = {
     "test_pages_in_browser.py",
 }  # fmt: skip
 """Whose tests change what the shared Prefect server has of deployments and automations."""
+_DATABASE = re.compile(r"\b(sqlite|postgresql)\]")
+"""Whose services a test of `deploy/` is with."""
 _STARTING_FIXTURES = {
     "bucket", "prefect_environment", "prefect_server", "served_hub", "services", "tiny_run",
 }  # fmt: skip
@@ -42,20 +46,25 @@ _STARTING_MODULES = {
 
 
 def mark_by_kind(item: pytest.Item) -> None:
-    """Marks a test that starts processes or is slow; says which share a worker."""
+    """Marks a test that starts processes or is slow."""
     assert isinstance(item, pytest.Function)
     if _STARTING_FIXTURES & {*item.fixturenames} or _imports_a_start(item.module):
         item.add_marker("service")
     if item.path.name in _SLOW_FILES:
         item.add_marker("slow")
-    item.add_marker(pytest.mark.xdist_group(_group(item)))
 
 
-def _group(item: pytest.Function) -> str:
-    """What one worker runs: a file, or all tests of the same services or deployments."""
-    if "services" in item.fixturenames:
-        return f"services-{item.callspec.params['services']}"
-    return "deployments" if item.path.name in _DEPLOYING_FILES else item.path.name
+class ByNeed(LoadScopeScheduling):
+    """Gives a worker a file's tests together, and those of the same services or deployments.
+
+    In place of `--dist loadgroup`, whose marks pytest 9.2 no longer hands on.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, test = nodeid.partition("::")
+        if path.startswith("tests/deploy/") and (found := _DATABASE.search(test)):
+            return f"services-{found[1]}"
+        return "deployments" if path.rpartition("/")[2] in _DEPLOYING_FILES else path
 
 
 def _imports_a_start(module: ModuleType) -> bool:

@@ -1,11 +1,13 @@
 """The floor plan holds: small rooms with a door, files that fit a screen or four, names once."""
 
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tests.services.command_line import ROOT
+from tests.support.kinds_of_tests import DEPLOYING_FILES, SLOW_FILES, STARTING_MODULES
 
 PRODUCT = ("memdec_core", "storage", "tasks", "flows")
 MOST_MODULES, MOST_LINES = 20, 300
@@ -45,3 +47,9 @@ def test_every_room_has_a_door_that_says_what_is_in_it(top: str) -> None:
         door = room / "__init__.py"
         assert door.exists(), f"{shown(room)} has no door"
         assert door.read_text().startswith('"""'), f"{shown(door)} has no docstring"
+
+
+def test_what_the_kinds_of_tests_name_is_there() -> None:
+    files = {path.name for path in modules("tests")}
+    assert {*SLOW_FILES, *DEPLOYING_FILES} - files == set()
+    assert [name for name in STARTING_MODULES if find_spec(name) is None] == []

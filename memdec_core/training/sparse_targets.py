@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memdec_core.windows.window_batches import ranges
+
 
 class SparseTargets(NamedTuple):
     """Sparse distributions over tokens, one per position, and what did follow.
@@ -31,11 +33,11 @@ class SparseTargets(NamedTuple):
 
     def take(self, picked_S: NDArray[np.int64]) -> "SparseTargets":
         """Copies some positions out, in the order given."""
-        starts_S, stops_S = self.offsets_R1[picked_S], self.offsets_R1[picked_S + 1]
-        entries = [np.arange(a, b) for a, b in zip(starts_S, stops_S, strict=True)]
-        entries_E = np.concatenate([np.empty(0, np.int64), *entries])
+        starts_S = self.offsets_R1[picked_S]
+        lengths_S = self.offsets_R1[picked_S + 1] - starts_S
+        entries_E = ranges(starts_S, lengths_S)
         return SparseTargets(
-            np.concatenate([[0], np.cumsum(stops_S - starts_S)]),
+            np.concatenate([[0], np.cumsum(lengths_S)]),
             self.token_ids_E[entries_E],
             self.probs_E[entries_E],
             self.next_token_R[picked_S],

@@ -1,6 +1,7 @@
 """Requests to an engine, and the same answered one by one, without a cache, in float64."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
@@ -24,6 +25,8 @@ from tests.support.tiny_models import tiny_model
 
 VOCAB = 390
 PATIENCE = 120.0
+SHORT = DecodingRequest(prompt=(5, 17, 200), max_new_tokens=6, temperature=0)
+LONG = DecodingRequest(prompt=(9, 3), max_new_tokens=200, temperature=0)
 
 
 class Receiver:
@@ -192,3 +195,38 @@ def accept_all(
     receivers = [Receiver() for _ in requests]
     pairs = zip(requests, receivers, strict=True)
     return [engine.submit(request, receiver) for request, receiver in pairs], receivers
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.002)
+
+
+def check_start(models: ServedModels, request: DecodingRequest, receiver: Receiver) -> None:
+    """As `check`, of the first tokens of a long answer."""
+    start = request.model_copy(update={"max_new_tokens": 30})
+    assert receiver.tokens[:30] == reference(models, start).tokens
+
+
+class Gate:
+    """Holds the engine's thread at the first token of a request until it is opened."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, TokenScores) and not self.reached.is_set():
+            self.reached.set()
+            assert self.opened.wait(PATIENCE)
+
+
+def held(engine: Engine, request: DecodingRequest) -> tuple[Gate, Receiver]:
+    """A request whose first token holds the engine."""
+    gate = Gate()
+    receiver = Receiver(gate)
+    engine.submit(request, receiver)
+    assert gate.reached.wait(PATIENCE)
+    return gate, receiver

@@ -19,16 +19,16 @@ from types import ModuleType
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-_SLOW_FILES = {
+SLOW_FILES = {
     "test_adapt_base_model.py", "test_audit_memorisation.py", "test_build_targets.py",
     "test_compare_scores.py", "test_completions.py", "test_engine.py", "test_explain_token.py",
-    "test_faiss_parts.py", "test_generation.py", "test_join_comparisons.py",
+    "test_generation.py", "test_index_files.py", "test_join_comparisons.py",
     "test_measure_latency.py", "test_memorisation.py", "test_page.py", "test_score_choices.py",
     "test_score_knn_lm.py", "test_score_retrieval.py", "test_train_alpha_router.py",
     "test_train_memory.py", "test_trainer.py",
 }  # fmt: skip
 """Whose tests take more than some twenty seconds together."""
-_DEPLOYING_FILES = {
+DEPLOYING_FILES = {
     "test_automations.py", "test_deploy_command.py", "test_operation.py",
     "test_pages_in_browser.py",
 }  # fmt: skip
@@ -38,7 +38,7 @@ _DATABASE = re.compile(r"\b(sqlite|postgresql)\]")
 _STARTING_FIXTURES = {
     "bucket", "prefect_environment", "prefect_server", "served_hub", "services", "tiny_run",
 }  # fmt: skip
-_STARTING_MODULES = {
+STARTING_MODULES = {
     "tasks.running.supervised_process", "tests.benchmarks.interleaved",
     "tests.services.browser_pages", "tests.services.command_line", "tests.services.deployed",
     "tests.services.own_server", "tests.services.running_services", "tests.services.s3_server",
@@ -50,7 +50,7 @@ def mark_by_kind(item: pytest.Item) -> None:
     assert isinstance(item, pytest.Function)
     if _STARTING_FIXTURES & {*item.fixturenames} or _imports_a_start(item.module):
         item.add_marker("service")
-    if item.path.name in _SLOW_FILES:
+    if item.path.name in SLOW_FILES:
         item.add_marker("slow")
 
 
@@ -64,13 +64,13 @@ class ByNeed(LoadScopeScheduling):
         path, _, test = nodeid.partition("::")
         if path.startswith("tests/deploy/") and (found := _DATABASE.search(test)):
             return f"services-{found[1]}"
-        return "deployments" if path.rpartition("/")[2] in _DEPLOYING_FILES else path
+        return "deployments" if path.rpartition("/")[2] in DEPLOYING_FILES else path
 
 
 def _imports_a_start(module: ModuleType) -> bool:
     """Whether a module of tests has something at hand that starts processes."""
     return any(
-        value is subprocess or getattr(value, "__module__", None) in _STARTING_MODULES
+        value is subprocess or getattr(value, "__module__", None) in STARTING_MODULES
         for value in vars(module).values()
     )
 

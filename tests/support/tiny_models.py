@@ -6,6 +6,8 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
     GPT2Config,
     LlamaConfig,
     PreTrainedConfig,
@@ -114,6 +116,24 @@ def tiny_model(architecture: str = "gpt2", *, seed: int = 0, **shape: int) -> Pr
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(tiny_config(architecture, **shape))
     return model.eval()
+
+
+def capped_model(cap: float) -> Gemma2ForCausalLM:
+    """A very small decoder of 300 tokens that caps its logits after its head."""
+    config = Gemma2Config(
+        vocab_size=300,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=16,
+        final_logit_softcapping=cap,
+        attn_implementation="eager",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return Gemma2ForCausalLM(config).eval()
 
 
 def tiny_model_folder(

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2LMHeadModel
+from transformers import GPT2LMHeadModel
 
 from memdec_core.models.forward_hooks import forward_until, probe_head
-from tests.support.tiny_models import tiny_model
+from tests.support.tiny_models import capped_model, tiny_model
 
 TOKENS = torch.arange(4)[None]
 
@@ -40,16 +40,5 @@ def test_a_plain_head_is_last_and_counts_its_logits(gpt2: GPT2LMHeadModel) -> No
 
 
 def test_a_cap_so_high_that_small_logits_hardly_change_is_found() -> None:
-    config = Gemma2Config(
-        vocab_size=300,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=16,
-        final_logit_softcapping=30.0,
-        attn_implementation="eager",
-    )
-    model = Gemma2ForCausalLM(config).eval()
+    model = capped_model(30.0)
     assert probe_head(model, model.get_output_embeddings(), TOKENS) == (300, False)

@@ -2,11 +2,10 @@
 
 import pytest
 import torch
-from transformers import Gemma2Config, Gemma2ForCausalLM
 
 from memdec_core.errors import UserError
 from memdec_core.models.language_model import TransformerLM, token_log_probs
-from tests.support.tiny_models import tiny_model
+from tests.support.tiny_models import capped_model, tiny_model
 
 ARCHITECTURES = ["gpt2", "qwen2", "qwen3", "llama"]
 
@@ -78,19 +77,7 @@ def test_padding_on_the_right_changes_no_score() -> None:
 
 
 def test_logits_that_are_capped_after_the_head_are_scored_as_the_model_gives_them() -> None:
-    config = Gemma2Config(
-        vocab_size=300,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=16,
-        final_logit_softcapping=0.5,
-        attn_implementation="eager",
-    )
-    torch.manual_seed(0)
-    lm = TransformerLM(Gemma2ForCausalLM(config).eval(), 300, logit_bytes=4 * 300 * 5)
+    lm = TransformerLM(capped_model(0.5), 300, logit_bytes=4 * 300 * 5)
     tokens_BT = some_tokens(300)
     scored_BT = scored_after(3, tokens_BT)
     torch.testing.assert_close(

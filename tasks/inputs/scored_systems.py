@@ -51,7 +51,7 @@ def other_corpora(roles: Iterable[str]) -> list[str]:
 
 def all_scores(run: ShardRun, role: str) -> ByPlace:
     """The scores of a system under its settings, (G, N) by split."""
-    readers = run.store.readers(run.job.inputs[role])
+    readers = run.readers(role)
     return {split: read_scores(readers[split]) for split in EVALUATED_SPLITS if split in readers}
 
 

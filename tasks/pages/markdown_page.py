@@ -1,5 +1,6 @@
 """Pages as Markdown: filled templates, sections of lines, tables, pictures by file name."""
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -15,7 +16,12 @@ def fill_template(package: str, name: str, **values: object) -> str:
         name: Its file name.
         values: What it names; iterators are lines, which are joined.
     """
-    templates = Environment(
+    return _templates(package).get_template(name).render(values)
+
+
+@functools.cache
+def _templates(package: str) -> Environment:
+    return Environment(
         loader=PackageLoader(package, ""),
         autoescape=select_autoescape(),  # which leaves Markdown alone
         undefined=StrictUndefined,
@@ -24,7 +30,6 @@ def fill_template(package: str, name: str, **values: object) -> str:
         keep_trailing_newline=True,
         finalize=_lines_joined,
     )
-    return templates.get_template(name).render(values)
 
 
 def _lines_joined(value: object) -> object:

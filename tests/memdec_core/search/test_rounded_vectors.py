@@ -1,3 +1,5 @@
+import time
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -6,8 +8,10 @@ import torch
 
 from memdec_core.search.rounded_vectors import (
     PRODUCTS,
+    TRIALS,
     CodeType,
     dither,
+    fastest_codes,
     inner_products,
     round_vectors,
 )
@@ -49,3 +53,34 @@ def test_dither_differs_by_seed_and_stays_within_half_a_step() -> None:
     one, other = dither(1000, 0), dither(1000, 1)
     assert np.abs(np.concatenate([one, other])).max() <= 0.5
     assert np.abs(np.corrcoef(one, other)[0, 1]) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fastest", "trials"),
+    [
+        ({"int8": 1.0, "float32": 3.0}, "int8", TRIALS),
+        ({"int8": 3.0, "float32": 1.0}, "float32", TRIALS),
+        ({"int8": 30.0, "float32": 1.0}, "float32", 2),
+        ({"int8": 1.0, "float32": 30.0}, "int8", 2),
+    ],
+)
+def test_the_faster_type_is_found_and_a_far_slower_one_not_tried_to_the_end(
+    seconds: dict[CodeType, float],
+    fastest: CodeType,
+    trials: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, calls = [0.0], Counter[CodeType]()
+
+    def product(codes: CodeType) -> Callable[[torch.Tensor, torch.Tensor], None]:
+        def multiply(_left: torch.Tensor, _right: torch.Tensor) -> None:
+            calls[codes] += 1
+            clock[0] += seconds[codes] + (50 if calls[codes] == 1 else 0)  # to warm up
+
+        return multiply
+
+    monkeypatch.setattr(torch, "_int_mm", product("int8"))
+    monkeypatch.setattr(torch, "mm", product("float32"))
+    monkeypatch.setattr(time, "thread_time", lambda: clock[0])
+    assert fastest_codes.__wrapped__() == fastest
+    assert calls == {"int8": trials, "float32": trials}

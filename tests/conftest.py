@@ -1,10 +1,12 @@
 """Fixtures that tests of every folder share."""
 
+import gc
 import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -13,7 +15,8 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 
 from storage.store.artifact_store import Store
-from tests.services.s3_server import Bucket, served_bucket
+from tests.services.prefect_database import with_database
+from tests.services.s3_server import Bucket, shared_bucket
 from tests.services.secrets_in_environment import SECRETS
 from tests.services.shared_services import end_shared_services
 from tests.support.kinds_of_tests import ByNeed, is_quick, mark_by_kind, no_process
@@ -31,11 +34,21 @@ settings.load_profile("same")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first: quick ones then fill what parallel workers have left."""
+    """Files with slow tests come first: quick ones then fill what parallel workers have left.
+
+    Those that need the tiny run come later, when one worker has made it and no other waits for it.
+    """
     for item in items:
         mark_by_kind(item)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    later = {item.path for item in items if "tiny_run" in cast(pytest.Function, item).fixturenames}
+    items.sort(key=lambda item: (item.path not in slow, item.path in later))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays: without it, collections of garbage have little to look through."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByNeed:
@@ -51,6 +64,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 def pytest_sessionfinish() -> None:
     end_shared_services()
+    gc.freeze()  # the interpreter's end would look through it all
 
 
 @pytest.fixture
@@ -60,10 +74,9 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture(scope="session")
-def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
-    """An S3 bucket that the session's tests share."""
-    with served_bucket(tmp_path_factory.mktemp("s3")) as bucket:
-        yield bucket
+def bucket() -> Bucket:
+    """An S3 bucket that all tests share."""
+    return shared_bucket()
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +88,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     folder, done = shared / "tiny-run", shared / "tiny-run.done"
     with FileLock(shared / "tiny-run.lock"):
         if not done.exists():
-            home = {"PREFECT_HOME": str(shared / "prefect")}
+            home = {"PREFECT_HOME": str(with_database(shared / "prefect"))}
             run_tiny_pipeline(folder, os.environ | SECRETS | home)
             done.touch()
     return TinyRun.in_folder(folder)

@@ -39,8 +39,9 @@ _WORKER_ENVIRONMENT = {
 }
 
 _PROCESSES = multiprocessing.get_context("forkserver")
-_IMPORTED = ["tasks.running.worker_libraries"]
-_PROCESSES.set_forkserver_preload(_IMPORTED)
+IMPORTED_IN_WORKERS = ["tasks.running.worker_libraries"]
+"""Modules that are imported once for all workers of a run; `import_in_workers` adds to them."""
+_PROCESSES.set_forkserver_preload(IMPORTED_IN_WORKERS)
 
 
 class WorkerDied(RuntimeError):
@@ -65,8 +66,8 @@ def import_in_workers(module: str) -> None:
     Args:
         module: Its name. It must be known before the first worker starts.
     """
-    _IMPORTED.append(module)
-    _PROCESSES.set_forkserver_preload(_IMPORTED)
+    IMPORTED_IN_WORKERS.append(module)
+    _PROCESSES.set_forkserver_preload(IMPORTED_IN_WORKERS)
 
 
 def supervise(

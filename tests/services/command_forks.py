@@ -35,8 +35,7 @@ _READ_AT_START = (
 )  # fmt: skip
 _IMPORTED = (
     "flows.build_memory", "flows.commands.command", "flows.compare_domains",
-    "flows.compare_systems", "flows.watch_corpus", "tasks.running.worker_libraries",
-    "transformers",
+    "flows.compare_systems", "flows.watch_corpus",
 )  # fmt: skip
 _AT_START = dict(os.environ)
 """What tests run in this process add to it, as the code under test does, is not the forks' own."""
@@ -123,6 +122,10 @@ def _import_what_commands_import() -> None:
 
     prepare_environment()
     for name in _IMPORTED:
+        importlib.import_module(name)
+    from tasks.running.supervised_process import IMPORTED_IN_WORKERS
+
+    for name in IMPORTED_IN_WORKERS:
         importlib.import_module(name)
     # allocators and OpenBLAS start threads of their own, and again in a fork
     assert threading.active_count() == 1, threading.enumerate()

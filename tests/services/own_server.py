@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.prefect_database import with_database
 from tests.services.running_services import answers, comes_true, free_ports
 from tests.services.shared_services import shared_service
 
@@ -48,6 +49,7 @@ def _start(folder: Path) -> tuple[str, subprocess.Popen[bytes]]:
     (port,) = free_ports(1)
     api = f"http://127.0.0.1:{port}/api"
     command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
+    with_database(folder / "home")
     log = folder / "log"
     with log.open("wb") as lines:
         server = subprocess.Popen(

@@ -20,13 +20,14 @@ from uuid import UUID
 import psutil
 import pytest
 from prefect import Flow
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 from prefect.deployments.runner import EntrypointType
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling
 
 from tests.services.command_line import ROOT
+from tests.services.prefect_database import with_database
 
 Database = Literal["postgresql", "sqlite"]
 POOL = "memdec"
@@ -41,12 +42,14 @@ class RunningServices:
         script: The process of `deploy/services.py`.
         state: Its folder.
         api: URL of the Prefect server.
+        client: Of that server; another would cost as much as ten questions.
     """
 
     database: Database
     script: subprocess.Popen[bytes]
     state: Path
     api: str
+    client: SyncPrefectClient
 
     def process(self, name: str) -> psutil.Process:
         """The process of a service: `postgresql`, `server` or `worker`."""
@@ -82,19 +85,17 @@ class RunningServices:
         deployment = flow.to_deployment(
             "tested", work_pool_name=POOL, entrypoint_type=EntrypointType.MODULE_PATH
         )
-        with self.client() as client:
+        with temporary_settings({PREFECT_API_URL: self.api}):
             registered = deployment.apply()
-            return client.create_flow_run_from_deployment(registered, parameters=parameters).id
+        return self.client.create_flow_run_from_deployment(registered, parameters=parameters).id
 
     def cancel(self, run: UUID) -> None:
         """As the UI's button does."""
-        with self.client() as client:
-            client.set_flow_run_state(run, Cancelling())
+        self.client.set_flow_run_state(run, Cancelling())
 
     def run(self, run: UUID) -> FlowRun:
         """What the server knows of a run."""
-        with self.client() as client:
-            return client.read_flow_run(run)
+        return self.client.read_flow_run(run)
 
     def wait_until_ended(self, run: UUID, seconds: float = 300) -> FlowRun:
         """The run in its final state."""
@@ -106,15 +107,6 @@ class RunningServices:
         if not comes_true(ended, seconds):
             pytest.fail(f"{self.run(run).state}\n{self.log('worker')[-3000:]}")
         return self.run(run)
-
-    @contextmanager
-    def client(self) -> Iterator[SyncPrefectClient]:
-        """A client of the server."""
-        with (
-            temporary_settings({PREFECT_API_URL: self.api}),
-            get_client(sync_client=True) as client,
-        ):
-            yield client
 
 
 def has_postgresql() -> bool:
@@ -129,6 +121,8 @@ def running_services(database: Database, *options: str | Path) -> Iterator[Runni
         pytest.skip("NOT TESTED: services on PostgreSQL (apt-get install postgresql)")
     state = Path(tempfile.mkdtemp(prefix="memdec-services-"))
     state.chmod(0o755)
+    if database == "sqlite":
+        with_database(state / "prefect")
     port, database_port, worker_port = free_ports(3)
     command = [
         sys.executable, "deploy/services.py", "--state", state, "--database", database,
@@ -143,11 +137,13 @@ def running_services(database: Database, *options: str | Path) -> Iterator[Runni
             stdout=lines,
             stderr=subprocess.STDOUT,
         )
-    services = RunningServices(database, script, state, f"http://127.0.0.1:{port}/api")
+    api = f"http://127.0.0.1:{port}/api"
+    services = RunningServices(database, script, state, api, SyncPrefectClient(api))
     try:
         ready = comes_true(lambda: "all services are ready" in services.log("services"), 240)
         assert ready, services.log("services")
-        yield services
+        with services.client:
+            yield services
     finally:
         script.send_signal(signal.SIGTERM)
         script.wait(120)

@@ -1,4 +1,4 @@
-"""Processes that all parallel workers of a test run share: the first that asks starts one.
+"""Processes, and files, that all parallel workers of a test run share: who asks first makes them.
 
 The last worker that has used one ends it, in `end_shared_services`.
 """
@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +18,12 @@ from pathlib import Path
 import psutil
 from filelock import FileLock
 
-Start = Callable[[Path], tuple[str, subprocess.Popen[bytes]]]
+Start = Callable[[Path], tuple[str, subprocess.Popen[bytes] | None]]
 _RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
 _FOLDER = Path(tempfile.gettempdir()) / f"memdec-shared-{_RUN}"
 _addresses: dict[str, str] = {}
-_started: list[subprocess.Popen[bytes]] = []
-_one_at_a_time = threading.Lock()
+_started: list[subprocess.Popen[bytes] | None] = []
+_one_at_a_time = threading.RLock()  # one may be made of another
 
 
 def shared_service(name: str, start: Start) -> str:
@@ -30,7 +31,8 @@ def shared_service(name: str, start: Start) -> str:
 
     Args:
         name: Of the service.
-        start: Starts it in a new folder; returns its address and its process.
+        start: Starts it in a new folder; returns its address and its process, None for what is
+            there without one.
     """
     with _one_at_a_time:
         if name not in _addresses:
@@ -40,7 +42,7 @@ def shared_service(name: str, start: Start) -> str:
                     (folder / "users").mkdir(parents=True)
                     address, process = start(folder)
                     _started.append(process)  # not to be collected, and asked to be waited for
-                    state = {"address": address, "process": process.pid}
+                    state = {"address": address, "process": process and process.pid}
                     (folder / "state.json").write_text(json.dumps(state))
                 (folder / "users" / str(os.getpid())).touch()
                 _addresses[name] = json.loads((folder / "state.json").read_text())["address"]
@@ -76,11 +78,15 @@ def _users(folder: Path) -> list[int]:
     return [user for user in found if psutil.pid_exists(user)]
 
 
-def _end(process_id: int) -> None:
+def _end(process_id: int | None) -> None:
+    if process_id is None:
+        return
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(process_id)
         process.terminate()
-        try:
-            process.wait(20)
-        except psutil.TimeoutExpired:
-            process.kill()
+        deadline = time.monotonic() + 20
+        while process.status() != psutil.STATUS_ZOMBIE:  # which it stays for the worker it is of
+            if time.monotonic() > deadline:
+                process.kill()
+                return
+            time.sleep(0.05)

@@ -26,6 +26,7 @@ from storage.store.verification import verify
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_catalogue import StageName
 from tests.services.command_line import ENTRY, ROOT, memdec
+from tests.services.prefect_database import with_database
 from tests.support.tiny_models import tiny_model_folder
 from tests.support.tiny_pipeline import write_documents
 
@@ -315,7 +316,7 @@ def test_ctrl_c_stops_the_command_with_one_line(
 ) -> None:
     path = write_yaml(pipeline(documents, models), tmp_path)
     command = [*ENTRY, "run", str(path), "--store", store.url]
-    environment = os.environ | {"PREFECT_HOME": str(tmp_path / "prefect")}
+    environment = os.environ | {"PREFECT_HOME": str(with_database(tmp_path / "prefect"))}
     pipe = subprocess.PIPE
     with subprocess.Popen(  # with a temporary server, which a terminal's Ctrl-C reaches too
         command, env=environment, cwd=ROOT, stderr=pipe, text=True, start_new_session=True

@@ -31,6 +31,7 @@ from tests.services.deployed import (
     write_deployed_pipelines,
 )
 from tests.services.own_server import prefect_in
+from tests.services.prefect_database import with_database
 from tests.support.tiny_run import TinyRun
 
 pytestmark = pytest.mark.slow
@@ -118,7 +119,8 @@ def serving(run: TinyRun, folder: Path) -> Iterator[tuple[subprocess.Popen[str],
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    environment |= {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_SERVER_API_PORT": port}
+    home = with_database(folder / "prefect")
+    environment |= {"PREFECT_HOME": str(home), "PREFECT_SERVER_API_PORT": port}
     command = [*ENTRY, "serve-flows", str(run.pipeline), "--store", str(run.store)]
     with subprocess.Popen(
         command, cwd=folder, env=environment_at(folder, environment), text=True,

@@ -1,5 +1,6 @@
 """Verbatim runs by one forward pass, against text that is generated greedily."""
 
+import functools
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -39,8 +40,10 @@ def greedy(decoder: Decoder, prompt: list[int]) -> list[int]:
     return list(generate(decoder, prompt, CONFIG.continuation_tokens, stop_tokens=()))
 
 
-def written_by(make_decoder: Callable[[], Decoder]) -> tuple[NDArray[np.int64], list[int]]:
+@functools.cache
+def written_by(author: str) -> tuple[NDArray[np.int64], list[int]]:
     """Spans (S, N) that a system continues, with one other token put in at each place; the runs."""
+    _, make_decoder = SYSTEMS[author]
     rng = np.random.default_rng(7)
     spans, runs = [], []
     for place in (*range(CONFIG.continuation_tokens), None, None):
@@ -51,6 +54,14 @@ def written_by(make_decoder: Callable[[], Decoder]) -> tuple[NDArray[np.int64], 
         spans.append(prompt + text)
         runs.append(len(text) if place is None else place)
     return np.array(spans), runs
+
+
+@functools.cache
+def really_generated(reader: str, author: str) -> list[int]:
+    """How far a system's own text agrees with each span that another has written."""
+    _, make_decoder = SYSTEMS[reader]
+    spans_SN, _ = written_by(author)
+    return [common_start(greedy(make_decoder(), span[:5]), span[5:]) for span in spans_SN.tolist()]
 
 
 def common_start(a: list[int], b: list[int]) -> int:
@@ -64,11 +75,9 @@ def common_start(a: list[int], b: list[int]) -> int:
 def test_runs_are_those_of_text_that_is_really_generated(
     author: str, reader: str, batch_tokens: int
 ) -> None:
-    spans_SN, written = written_by(SYSTEMS[author][1])
-    lm, make_decoder = SYSTEMS[reader]
-    expected = [
-        common_start(greedy(make_decoder(), span[:5]), span[5:]) for span in spans_SN.tolist()
-    ]
+    spans_SN, written = written_by(author)
+    lm, _ = SYSTEMS[reader]
+    expected = really_generated(reader, author)
     if author == reader:
         assert expected == written
     stream, fractions = spans_SN.flatten(), list[float]()

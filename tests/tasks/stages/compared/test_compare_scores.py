@@ -169,6 +169,16 @@ def published(run: ShardRun) -> tuple[Table, str]:
     return dict(zip(keys, rows, strict=True)), reader.read("report.md").decode()
 
 
+Compared = tuple[ShardRun, Table, str]
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Compared:
+    """The comparison of everything, for all who only read it: its run, table and page."""
+    run = comparison_of(Store.open(str(tmp_path_factory.mktemp("compared"))))
+    return run, *published(run)
+
+
 def names_of(table: Table) -> list[str]:
     return list(dict.fromkeys(base for _, base, _, _ in table))
 
@@ -185,12 +195,12 @@ def page_tables(page: str) -> dict[str, list[list[str]]]:
 
 
 def files_of(run: ShardRun) -> dict[str, bytes]:
-    compare_shard(run)
-    return {path.name: path.read_bytes() for path in run.writer.folder.iterdir()}
+    reader = run.store.readers(run.job.ref)["all"]
+    return {name: reader.read(name) for name in reader.names()}
 
 
-def test_every_row_agrees_with_an_exhaustive_search_on_validation(store: Store) -> None:
-    table, _ = published(comparison_of(store))
+def test_every_row_agrees_with_an_exhaustive_search_on_validation(compared: Compared) -> None:
+    _, table, _ = compared
     names = names_of(table)
     assert len(names) == len(BASES)
     expected = {(s, names[b], *rest): value for (s, b, *rest), value in plain_table().items()}
@@ -201,8 +211,8 @@ def test_every_row_agrees_with_an_exhaustive_search_on_validation(store: Store) 
     assert all(on_valid != on_test for on_valid, on_test in pairs), "tuning on test would not show"
 
 
-def test_intervals_resample_documents_and_ratios_are_paired(store: Store) -> None:
-    table, _ = published(comparison_of(store))
+def test_intervals_resample_documents_and_ratios_are_paired(compared: Compared) -> None:
+    _, table, _ = compared
     for (number, name), split in product(enumerate(names_of(table)), POSITIONS):
         systems = plain_systems(number, split)
         counts = [length - 1 for length in LENGTHS[split] if length > 1]
@@ -216,9 +226,9 @@ def test_intervals_resample_documents_and_ratios_are_paired(store: Store) -> Non
                 assert [row["ci_low"], row["ci_high"]] == pytest.approx(expected, rel=1e-9)
 
 
-def test_nothing_is_tuned_on_the_test_split(store: Store, tmp_path: Path) -> None:
-    table, _ = published(comparison_of(store))
-    other, _ = published(comparison_of(Store.open(str(tmp_path / "other")), spoilt="test"))
+def test_nothing_is_tuned_on_the_test_split(compared: Compared, store: Store) -> None:
+    _, table, _ = compared
+    other, _ = published(comparison_of(store, spoilt="test"))
     on_valid = {key: row for key, row in table.items() if key[2] == "valid"}
     assert on_valid == {key: row for key, row in other.items() if key[2] == "valid"}
     on_test = [key for key in table if key[2:] == ("test", "perplexity")]
@@ -226,9 +236,9 @@ def test_nothing_is_tuned_on_the_test_split(store: Store, tmp_path: Path) -> Non
 
 
 def test_the_page_has_every_system_in_the_papers_order_and_a_column_per_base(
-    store: Store,
+    compared: Compared,
 ) -> None:
-    table, page = published(comparison_of(store))
+    _, table, page = compared
     names = names_of(table)
     tables = page_tables(page)
     systems = list(LABELS)
@@ -248,8 +258,8 @@ def test_the_page_has_every_system_in_the_papers_order_and_a_column_per_base(
     assert "](systems.png)" in page
 
 
-def test_the_page_says_what_was_tuned(store: Store) -> None:
-    table, page = published(comparison_of(store))
+def test_the_page_says_what_was_tuned(compared: Compared) -> None:
+    _, table, page = compared
     names = names_of(table)
     header, *lines = page_tables(page)["What was tuned"]
     assert header == ["system", *names]
@@ -304,9 +314,8 @@ def test_elsewhere_systems_are_mixed_as_on_the_domain(store: Store) -> None:
     assert "+ memory" in [row[0] for row in ratios]
 
 
-def test_the_curves_that_weights_were_read_from_are_kept(store: Store) -> None:
-    run = comparison_of(store)
-    table, page = published(run)
+def test_the_curves_that_weights_were_read_from_are_kept(compared: Compared) -> None:
+    run, table, page = compared
     curves = MIXTURE_CURVES.read(run.store.readers(run.job.ref)["all"])
     names = names_of(table)
     expected = {
@@ -336,10 +345,12 @@ def test_baselines_that_were_left_out_have_no_rows(store: Store) -> None:
 
 @pytest.mark.parametrize("roles", [ROLES, ROLES[::-1]], ids=["same order", "other order"])
 def test_the_same_comparison_gives_the_same_bytes(
-    store: Store, tmp_path: Path, roles: tuple[str, ...]
+    compared: Compared, store: Store, roles: tuple[str, ...]
 ) -> None:
-    first = files_of(comparison_of(store))
-    again = files_of(comparison_of(Store.open(str(tmp_path / "again")), roles))
+    first = files_of(compared[0])
+    run = comparison_of(store, roles)
+    published(run)
+    again = files_of(run)
     pictures = {"systems.png", "alpha_curves_0.png", "alpha_curves_1.png", "ablation.png"}
     assert set(first) == {"results.parquet", "curves.parquet", "report.md", *pictures}
     assert first == again

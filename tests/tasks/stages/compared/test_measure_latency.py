@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 import faiss
 import numpy as np
@@ -94,10 +95,28 @@ def latency_of(
     )
 
 
-def measured(run: ShardRun) -> tuple[list[dict[str, JsonValue]], dict[str, JsonValue]]:
+Rows = list[dict[str, JsonValue]]
+
+
+def measured(run: ShardRun) -> tuple[Rows, dict[str, JsonValue]]:
     figures = measure_shard(run)
     run.writer.commit(figures, seconds=1, peak_memory_bytes=1)
-    return LATENCIES.read(run.store.readers(REF)["all"]), figures
+    return LATENCIES.read(run.store.only(REF)), figures
+
+
+class Everything(NamedTuple):
+    """A job with what all systems need, and what was measured by it."""
+
+    run: ShardRun
+    rows: Rows
+    figures: dict[str, JsonValue]
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Everything:
+    """For all who only read it."""
+    run = latency_of(Store.open(str(tmp_path_factory.mktemp("measured"))))
+    return Everything(run, *measured(run))
 
 
 def opened(run: ShardRun) -> dict[tuple[str, int | None], TimedSystem]:
@@ -106,8 +125,8 @@ def opened(run: ShardRun) -> dict[tuple[str, int | None], TimedSystem]:
     return {(system.name, system.datastore_rows): system for system in systems}
 
 
-def test_the_table_has_every_system_for_every_context_and_size(store: Store) -> None:
-    rows, figures = measured(latency_of(store))
+def test_the_table_has_every_system_for_every_context_and_size(everything: Everything) -> None:
+    _, rows, figures = everything
     sizes = [("base", None), ("memory", None), ("rag", None)]
     sizes += [("knn_lm", n_rows) for n_rows in (60, OWN_ROWS, 500)]
     expected = [(context, *size) for context in (8, 20, LONGEST) for size in sizes]
@@ -131,19 +150,17 @@ def test_the_table_has_every_system_for_every_context_and_size(store: Store) -> 
     }
 
 
-def test_operations_are_known_of_base_and_memory_alone(store: Store) -> None:
-    rows, _ = measured(latency_of(store))
+def test_operations_are_known_of_base_and_memory_alone(everything: Everything) -> None:
     base, memory = make_model(BASE), make_model(MEMORY)
-    for row in rows:
+    for row in everything.rows:
         joint = joint_flops_ratio(base, memory, row["context"])
         assert row["flops_ratio"] == {"base": 1.0, "memory": joint}.get(row["system"])
 
 
-def test_the_picture_is_written_beside_the_table(store: Store) -> None:
-    run = latency_of(store)
-    measure_shard(run)
-    assert {path.name for path in run.writer.folder.iterdir()} == {"latency.parquet", "latency.png"}
-    assert (run.writer.folder / "latency.png").read_bytes().startswith(b"\x89PNG")
+def test_the_picture_is_written_beside_the_table(everything: Everything) -> None:
+    reader = everything.run.store.only(REF)
+    assert set(reader.names()) == {"latency.parquet", "latency.png"}
+    assert reader.read("latency.png").startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
@@ -178,8 +195,8 @@ def plain_systems(run: ShardRun) -> dict[tuple[str, int | None], LanguageModel]:
     }
 
 
-def test_what_is_timed_predicts_what_the_systems_say(store: Store) -> None:
-    run = latency_of(store)
+def test_what_is_timed_predicts_what_the_systems_say(everything: Everything) -> None:
+    run = everything.run
     systems = opened(run)
     tokens = TOKENS["test"][:40].tolist()
     last = []
@@ -193,8 +210,10 @@ def test_what_is_timed_predicts_what_the_systems_say(store: Store) -> None:
         assert float((one - other).abs().max()) > 0.1, "a mix-up would not show"
 
 
-def test_bytes_are_those_of_weights_index_and_values(store: Store, tmp_path: Path) -> None:
-    run = latency_of(store)
+def test_bytes_are_those_of_weights_index_and_values(
+    everything: Everything, tmp_path: Path
+) -> None:
+    run = everything.run
     systems = opened(run)
     weights, files = {}, {}
     for seed in (BASE, MEMORY):

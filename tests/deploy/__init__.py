@@ -1,0 +1,1 @@
+"""A package, unlike other folders of tests: its fixture `services` ends with the last of them."""

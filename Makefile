@@ -39,7 +39,7 @@ quick: lint types layers ## What a change needs at once: no server, no process (
 	$(PYTEST) -m "not service and not slow and not long"
 
 .PHONY: test
-test: check ## Everything that must hold before a change lands (a quarter of an hour)
+test: check ## Everything that must hold before a change lands (about ten minutes)
 
 .PHONY: check
 check: lint types layers pytest ## The same, by its usual name

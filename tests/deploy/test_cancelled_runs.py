@@ -44,7 +44,9 @@ def parameters(store: Store, seconds: dict[str, float], log: Path) -> dict[str, 
 
 @pytest.mark.parametrize("services", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
-    "names", [["quick", "slow-0", "slow-1", "never"], ["all"]], ids=["threads", "main thread"]
+    "names",
+    [["quick", "slow-0", "slow-1", "never"], pytest.param(["all"], marks=pytest.mark.long)],
+    ids=["threads", "main thread"],
 )
 def test_cancelling_ends_the_workers_and_keeps_what_is_finished(
     services: RunningServices, names: list[str], tmp_path: Path

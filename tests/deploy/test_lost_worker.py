@@ -11,7 +11,7 @@ from storage.store.verification import verify
 from tests.services.running_services import RunningServices, comes_true
 from tests.support.short_pipeline import build_parameters, short_pipeline
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 TRAINING_EPOCHS = 20_000  # hours
 
 

@@ -12,7 +12,12 @@ import psutil
 import pytest
 
 from tests.services.command_line import ROOT
-from tests.services.running_services import free_ports, running_services
+from tests.services.running_services import (
+    Database,
+    free_ports,
+    has_postgresql,
+    running_services,
+)
 from tests.support.tiny_run import TinyRun
 
 SCRIPT = ROOT / "deploy" / "services.py"
@@ -24,7 +29,8 @@ def test_a_finished_pipeline_is_served_beside_server_and_worker_until_sigterm(
 ) -> None:
     (port,) = free_ports(1)
     serving = ("--serve", tiny_run.pipeline, "--store", tiny_run.store, "--serve-port", str(port))
-    with running_services("sqlite", *serving) as services:
+    database: Database = "postgresql" if has_postgresql() else "sqlite"
+    with running_services(database, *serving) as services:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=10) as answer:
             assert [model["id"] for model in json.load(answer)["data"]] == ["base", "tiny"]
         processes = psutil.Process(services.script.pid).children(recursive=True)
@@ -40,7 +46,8 @@ def test_a_finished_pipeline_is_served_beside_server_and_worker_until_sigterm(
         _, left = psutil.wait_procs(processes, timeout=5)
         assert left == []
         ended = re.findall(r"(\w+) has ended", services.log("services"))
-        assert ended == ["inference", "worker", "server"]
+        assert ended[:3] == ["inference", "worker", "server"]
+        assert ended[3:] == ["postgresql"] * has_postgresql()
 
 
 def test_a_service_that_does_not_start_is_named_with_its_log(tmp_path: Path) -> None:

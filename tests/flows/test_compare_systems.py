@@ -52,21 +52,21 @@ def built(result: Mapping[str, Any]) -> list[str]:
     return [stage["stage"] for stage in result["stages"] if not stage["reused"]]
 
 
-def test_systems_are_compared_and_a_further_base_costs_its_own_share(
-    tiny_pipeline: Path, tmp_path: Path, prefect_environment: Mapping[str, str]
-) -> None:
-    config = yaml.safe_load(tiny_pipeline.read_text())
+def compare_everything(pipeline: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Compares every system on a base, in a store beside the pipeline."""
+    config = yaml.safe_load(pipeline.read_text())
     config["training"]["epochs"] = 1
-    pretrain = config["base_model"]["pretrain"]
-    task = write_task(tmp_path / "sst2.jsonl")
-    further = {
-        "elsewhere": {"general": pretrain["corpus"]},
+    task = write_task(pipeline.parent / "sst2.jsonl")
+    config["comparison"] = COMPARISON | {
+        "elsewhere": {"general": config["base_model"]["pretrain"]["corpus"]},
         "downstream": {"tasks": {"sst2": task}},
     }
-    config["comparison"] = COMPARISON | further
-    tiny_pipeline.write_text(yaml.safe_dump(config))
-    store = ("--store", tmp_path / "store")
-    first = memdec_json("compare", tiny_pipeline, *store, env=prefect_environment)
+    pipeline.write_text(yaml.safe_dump(config))
+    return memdec_json("compare", pipeline, "--store", pipeline.parent / "store", env=environment)
+
+
+def test_systems_are_compared(tiny_pipeline: Path, prefect_environment: Mapping[str, str]) -> None:
+    first = compare_everything(tiny_pipeline, prefect_environment)
     found = perplexities(first)
     assert {system for system, _ in found} == SYSTEMS
     (base,) = {name for _, name in found}
@@ -78,9 +78,18 @@ def test_systems_are_compared_and_a_further_base_costs_its_own_share(
     assert {system for system, metric in measured if metric == "accuracy_dcpmi"} == CLASSIFYING
     assert {system for system, metric in measured if metric == "verbatim_share"} == AUDITED
 
-    bases = [{"pretrain": pretrain}, {"pretrain": pretrain | {"width": 48}}]
-    config["evaluation"]["bases"] = bases
+
+@pytest.mark.long
+def test_a_further_base_costs_its_own_share_and_pipelines_are_joined(
+    tiny_pipeline: Path, prefect_environment: Mapping[str, str]
+) -> None:
+    found = perplexities(compare_everything(tiny_pipeline, prefect_environment))
+    (base,) = {name for _, name in found}
+    config = yaml.safe_load(tiny_pipeline.read_text())
+    pretrain = config["base_model"]["pretrain"]
+    config["evaluation"]["bases"] = [{"pretrain": pretrain}, {"pretrain": pretrain | {"width": 48}}]
     tiny_pipeline.write_text(yaml.safe_dump(config))
+    store = ("--store", tiny_pipeline.parent / "store")
     second = memdec_json("compare", tiny_pipeline, *store, env=prefect_environment)
     wider = perplexities(second)
     assert {pair: value for pair, value in wider.items() if pair[1] == base} == found
@@ -95,7 +104,7 @@ def test_systems_are_compared_and_a_further_base_costs_its_own_share(
         ]
     )
 
-    other = tmp_path / "other.yaml"
+    other = tiny_pipeline.with_name("other.yaml")
     other.write_text(yaml.safe_dump(config | {"name": "other"}))
     both = memdec_json("compare", tiny_pipeline, other, *store, env=prefect_environment)
     assert [built(comparison) for comparison in both["comparisons"]] == [[], []]

@@ -79,7 +79,8 @@ def test_a_run_that_is_killed_again_and_again_ends_like_an_uninterrupted_one(
 def test_a_killed_worker_is_replaced_within_the_run(
     tiny_pipeline: Path, tmp_path: Path, prefect_environment: Mapping[str, str]
 ) -> None:
-    arguments = ["run", str(tiny_pipeline), "--store", str(tmp_path / "store")]
+    store = str(tmp_path / "store")
+    arguments = ["run", str(tiny_pipeline), "--store", store, "--until", "corpus"]
     with subprocess.Popen(
         [*ENTRY, *arguments, "--json"],
         env=prefect_environment,

@@ -32,7 +32,7 @@ NAME = "operated"
 
 
 class Operation:
-    """A deployed pipeline with a worker, as its operator sees it."""
+    """A pipeline that has run and is deployed, with a worker, as its operator sees it."""
 
     def __init__(self, pipeline: Path, store: Path, client: SyncPrefectClient) -> None:
         self.pipeline = pipeline
@@ -97,6 +97,7 @@ def operation(tmp_path: Path, prefect_environment: Mapping[str, str]) -> Iterato
     pipeline.write_text(yaml.safe_dump(config))
     store = tmp_path / "store"
     environment = {**prefect_environment, "OMP_NUM_THREADS": "1"}
+    memdec_json("run", pipeline, "--store", store, env=environment)
     memdec_json("deploy", pipeline, "--pool", "operation", "--store", store, env=environment)
     with (
         worker_of("operation", tmp_path / "worker", prefect_environment),
@@ -168,21 +169,16 @@ def poison(documents: Path) -> None:
 
 
 @pytest.mark.timeout(1800)
+@pytest.mark.parametrize("poisoned", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_changed_corpus_is_built_judged_and_served_and_a_poisoned_one_is_not(
-    operation: Operation, tmp_path: Path
+    operation: Operation, poisoned: bool, tmp_path: Path
 ) -> None:
-    assert operation.look().state_name == "Completed"
-    first = operation.next_build(before=0)
-    assert first.state_name == "Promoted", first.state
-    assert operation.look().state_name == "Unchanged"
-    assert operation.updates() == 1, "nothing has changed since"
-
     with serving(operation) as served:
         before = served.fingerprint()
         append(operation.documents, tmp_path / "more.jsonl")
         assert "30 documents added" in str(operation.look().state)
-        assert operation.updates() == 2
-        second = operation.next_build(before=1)
+        assert operation.updates() == 1
+        second = operation.next_build(before=0)
         assert second.state_name == "Promoted", second.state
         stages = operation.stages(second)
         assert stages["Prepare the base model of operated"] == "Cached"
@@ -190,17 +186,24 @@ def test_a_changed_corpus_is_built_judged_and_served_and_a_poisoned_one_is_not(
         assert stages["Train the memory of operated"] == "Completed"
         after = served.other_than(before)
 
-        poison(operation.documents)
-        operation.look()
-        third = operation.next_build(before=2)
-        assert third.state_name == "KeptBack", third.state
-        assert third.state is not None
-        why = "perplexity on the test text that production was built with, ratio to production"
-        assert why in str(third.state.message)
-        assert why in operation.page(f"{NAME}-promotion-gate")
-        assert "kept back" in operation.page(f"{NAME}-release")
+        if poisoned:
+            poison(operation.documents)
+            operation.look()
+            check_kept_back(operation, operation.next_build(before=1))
         assert served.fingerprint() == after
     decisions = operation.decisions()
-    assert [each["action"] for each in decisions] == ["promoted", "promoted", "kept_back"]
-    assert [each["in_production"] for each in decisions] == [False, True, False]
-    assert "Build the memory of operated" in decisions[2]["who"]
+    assert [each["action"] for each in decisions] == ["promoted", "promoted", "kept_back"][
+        : 2 + poisoned
+    ]
+    assert [each["in_production"] for each in decisions] == [False, True, False][: 2 + poisoned]
+    assert "Build the memory of operated" in decisions[-1]["who"]
+
+
+def check_kept_back(operation: Operation, build: FlowRun) -> None:
+    """It is not as good as production, and says so wherever one looks."""
+    assert build.state_name == "KeptBack", build.state
+    assert build.state is not None
+    why = "perplexity on the test text that production was built with, ratio to production"
+    assert why in str(build.state.message)
+    assert why in operation.page(f"{NAME}-promotion-gate")
+    assert "kept back" in operation.page(f"{NAME}-release")

@@ -130,6 +130,7 @@ def test_an_artifacts_page_is_readable(
     keep_screenshot(page, key, tmp_path)
 
 
+@pytest.mark.long
 def test_the_runs_page_leads_to_the_history_of_an_artifact(page: "Page", shown: Shown) -> None:
     page.goto(f"{shown.ui}/artifacts/artifact/{shown.artifacts['tiny-build-run']['id']}")
     link = page.get_by_role("link", name="kNN targets")
@@ -139,6 +140,7 @@ def test_the_runs_page_leads_to_the_history_of_an_artifact(page: "Page", shown: 
     assert "tiny-targets" in page.inner_text("body")
 
 
+@pytest.mark.long
 def test_the_parameters_of_a_deployment_are_a_form_with_descriptions(
     page: "Page",
     shown: Shown,

@@ -63,6 +63,7 @@ def figures(store: Store, ref: ArtifactRef) -> Mapping[str, Any]:
     return store.require(ref).figures
 
 
+@pytest.mark.long
 def test_one_memory_is_put_beside_several_gpt2_models(
     tmp_path: Path, store: Store, documents: list[str]
 ) -> None:

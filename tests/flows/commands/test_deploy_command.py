@@ -184,6 +184,7 @@ def test_the_form_has_descriptions_and_its_bounds_are_enforced(
         client.create_flow_run_from_deployment(deployment.id, parameters={"settings": wrong})
 
 
+@pytest.mark.long
 def test_prefect_deploy_registers_the_same_from_the_file(
     client: SyncPrefectClient,
     deploy: Deploy,

@@ -83,6 +83,7 @@ def test_a_key_from_the_environment_is_asked_for(tiny_run: TinyRun) -> None:
         assert "can be reached from other machines" not in errors
 
 
+@pytest.mark.long
 def test_other_machines_without_a_key_are_warned_of(tiny_run: TinyRun) -> None:
     with serving(tiny_run, "--host", "0.0.0.0") as (process, _url):
         process.send_signal(signal.SIGTERM)

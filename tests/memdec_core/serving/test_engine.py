@@ -57,7 +57,11 @@ def random_requests(count: int, n_memories: int, seed: int) -> list[DecodingRequ
     return requests
 
 
-@pytest.mark.parametrize("models", [two_models(), three_models()], ids=["one", "two"])
+@pytest.mark.parametrize(
+    "models",
+    [pytest.param(two_models(), marks=pytest.mark.long), three_models()],
+    ids=["one", "two"],
+)
 @pytest.mark.parametrize(
     "limits",
     [

@@ -84,6 +84,7 @@ def test_two_columns_show_how_the_memory_changes_every_token(
     page.screenshot(path=tmp_path / "page.png", full_page=True)
 
 
+@pytest.mark.long
 def test_alpha_zero_makes_both_columns_alike(
     page: "playwright_api.Page", server: RunningServer
 ) -> None:
@@ -108,6 +109,7 @@ def test_a_mistake_is_shown(page: "playwright_api.Page", server: RunningServer) 
     assert page.locator("#problem").is_visible()
 
 
+@pytest.mark.long
 def test_stopping_frees_the_rows_and_keeps_the_text(
     page: "playwright_api.Page", server: RunningServer
 ) -> None:
@@ -124,6 +126,7 @@ def test_stopping_frees_the_rows_and_keeps_the_text(
     assert page.locator("#problem").is_hidden()
 
 
+@pytest.mark.long
 def test_a_key_is_asked_for_where_one_is_needed(
     page: "playwright_api.Page", one_thread: None
 ) -> None:

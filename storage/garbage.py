@@ -125,7 +125,7 @@ def _delete_artifact(store: Store, ref: ArtifactRef, keep: int, now: Clock) -> b
         # a run that pins from now on finds no manifest; one that pinned before is seen here
         if ref in _protected(store, keep, now):
             if manifest is not None:
-                root.create(manifest_key(ref), manifest)
+                root.create(manifest_key(ref), manifest)  # unless it was sealed anew meanwhile
             return False
         store.delete_files(ref)
         return True

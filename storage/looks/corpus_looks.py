@@ -110,7 +110,7 @@ def read_seen(store: Store, pipeline: str, look: CorpusLook) -> Documents:
 def write_seen(store: Store, pipeline: str, table: Path) -> str:
     """Stores a table of documents and returns the id under which a look can name it."""
     table_id = uuid4().hex
-    store.root.create(_table_key(pipeline, table_id), table.read_bytes())
+    store.root.create_new(_table_key(pipeline, table_id), table.read_bytes())
     return table_id
 
 

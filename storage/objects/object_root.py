@@ -61,7 +61,11 @@ class ObjectRoot:
         after its answer got lost is told from another's by its bytes.
 
         Returns:
-            Whether the object is this caller's.
+            Whether the object is this caller's; False where another's was seen there.
+
+        Raises:
+            StoreUnavailable: It was refused, and no object is there. S3 does so (409) while another
+                request for the key is on its way, and obstore tells that as it tells "exists".
         """
         with translated(f"{self.url}/{key}"):
             if self.folder:
@@ -69,8 +73,23 @@ class ObjectRoot:
             try:
                 obstore.put(self._objects, key, data, mode="create")
             except AlreadyExistsError:
-                return self.read(key) == data
+                existing = self.read(key)
+                if existing is None:
+                    raise StoreUnavailable(
+                        f"{self.url}/{key}: refused by the store, though there is no such object; "
+                        "run again: what is finished is kept"
+                    ) from None
+                return existing == data
             return True
+
+    def create_new(self, key: str, data: bytes) -> None:
+        """Creates an object whose key is the caller's alone.
+
+        Raises:
+            StoreUnavailable: It was refused.
+        """
+        if not self.create(key, data):
+            raise StoreUnavailable(f"{self.url}/{key}: another object is there; run again")
 
     def append(self, folder: str, data: bytes) -> None:
         """Creates the next of a folder's numbered objects; of several racers each gets a place."""

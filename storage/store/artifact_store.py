@@ -132,8 +132,11 @@ class Store:
     def seal(self, ref: ArtifactRef, draft: ManifestDraft) -> Manifest:
         """Makes the artifact exist; if another builder was first, its manifest is returned.
 
+        What was needed to build it goes once the manifest has been read.
+
         Raises:
             MissingArtifact: A file that the draft names is not in the store.
+            StoreUnavailable: The manifest was refused.
         """
         self._check_present(ref, draft.shards)
         shards = sorted(draft.shards, key=lambda entry: entry.name)
@@ -146,12 +149,13 @@ class Store:
             created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
         self.root.create(manifest_key(ref), manifest.model_dump_json(indent=2).encode())
+        sealed = self.require(ref)
         try:
             self.root.delete_tree(commits_key(ref))
             self.root.delete_tree(scratch_key(ref))
         except StorageError as error:
             _logger.warning("left what %s needed while it was built: %s", ref, error)
-        return self.require(ref)
+        return sealed
 
     def discard(self, ref: ArtifactRef) -> None:
         """Deletes an artifact, or what there is of an unfinished one, to build it anew.

@@ -22,7 +22,7 @@ def pin(store: Store, refs: Sequence[ArtifactRef]) -> Iterator[None]:
     """
     record = Holding(refs=list(refs))
     key = f"{PINS}/{record.id}.json"
-    store.root.create(key, record.encoded())
+    store.root.create_new(key, record.encoded())
     try:
         with beating(store.root, key, record):
             yield

@@ -1,11 +1,14 @@
 """Stores of every kind, so that each protocol test runs on folders and on object stores."""
 
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from obstore.exceptions import AlreadyExistsError
 from obstore.store import MemoryStore
 
+from storage.objects import object_root
 from storage.objects.object_root import ObjectRoot
 from storage.store.artifact_store import Store
 from tests.services.s3_server import Bucket
@@ -15,10 +18,10 @@ from tests.services.s3_server import Bucket
 def any_store(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Store:
-    """An empty store: a folder, objects in memory that take every path S3 takes, or S3."""
+    """An empty store: a folder, objects in memory, or S3."""
     if request.param == "objects":
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-        return Store(ObjectRoot(f"memory:/{tmp_path}", MemoryStore(), None))
+        store: Store = request.getfixturevalue("objects")
+        return store
     return _shared_store(request, tmp_path, monkeypatch)
 
 
@@ -40,3 +43,30 @@ def _shared_store(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return Store.open(f"{bucket.url}/{uuid4().hex}")
+
+
+Refuse = Callable[[str], None]
+
+
+@pytest.fixture
+def refuse(monkeypatch: pytest.MonkeyPatch) -> Refuse:
+    """Has the next creation of a key be answered as S3's 409 is, and nothing be written."""
+    refused: set[str] = set()
+    put = object_root.obstore.put
+
+    def put_or_refuse(objects: MemoryStore, key: str, data: bytes, **options: str) -> object:
+        ending = next((end for end in refused if key.endswith(end)), None)
+        if ending is not None and options.get("mode") == "create":
+            refused.remove(ending)
+            raise AlreadyExistsError(f"409 Conflict: {key}")
+        return put(objects, key, data, **options)
+
+    monkeypatch.setattr(object_root.obstore, "put", put_or_refuse)
+    return refused.add
+
+
+@pytest.fixture
+def objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """An empty store of objects in memory, which take every path that S3 takes."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return Store(ObjectRoot(f"memory:/{tmp_path}", MemoryStore(), None))

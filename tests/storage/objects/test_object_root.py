@@ -1,10 +1,12 @@
 """Keys: created once, replaced whole, listed, timed, deleted with all that is below."""
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
 from storage.objects.local_files import create_file
+from storage.objects.store_errors import StoreUnavailable
 from storage.store.artifact_store import Store
 
 
@@ -23,6 +25,19 @@ def test_of_many_racers_one_creates(any_store: Store) -> None:
     assert len(won) == 1
     assert any_store.root.read("a/key") == str(won[0]).encode()
     assert [entry.key for entry in any_store.root.scan("a")] == ["a/key"]
+
+
+def test_what_was_refused_is_not_taken_for_an_object_that_is_there(
+    objects: Store, refuse: Callable[[str], None]
+) -> None:
+    refuse("a/key")
+    with pytest.raises(StoreUnavailable, match=r"a/key: refused by the store.*run again"):
+        objects.root.create("a/key", b"data")
+    assert objects.root.read("a/key") is None
+    assert objects.root.create("a/key", b"data")
+    refuse("a/key")  # as after a creation whose answer got lost
+    assert objects.root.create("a/key", b"data")
+    assert not objects.root.create("a/key", b"another's")
 
 
 def test_replacing_needs_no_former_object(any_store: Store) -> None:

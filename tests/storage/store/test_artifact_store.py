@@ -1,12 +1,18 @@
 """The store: published artifacts read back, unfinished ones do not exist, the first one counts."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import ManifestDraft
-from storage.objects.store_errors import DamagedArtifact, MissingArtifact, NewerFormat
+from storage.objects.store_errors import (
+    DamagedArtifact,
+    MissingArtifact,
+    NewerFormat,
+    StoreUnavailable,
+)
 from storage.store.artifact_store import Store
 from tests.support.artifacts import publish
 
@@ -75,6 +81,38 @@ def test_sealing_tidies_up_the_builders_records(any_store: Store) -> None:
     keys = [entry.key.split("/", 3)[-1] for entry in any_store.root.scan("artifacts")]
     keys = [key for key in keys if not key.endswith(".reserved")]
     assert keys == [f"{'1' * 32}/all/words.txt", "manifest.json"]
+
+
+@pytest.mark.parametrize("key", ["manifest.json", "commits/all.json"])
+def test_a_builder_whose_record_is_refused_goes_on_where_it_was(
+    objects: Store, refuse: Callable[[str], None], key: str
+) -> None:
+    def build() -> None:
+        if not objects.committed(REF):
+            commit(objects, "1" * 32, "one")
+            objects.scratch(REF).save("step-1", write_words)
+        objects.seal(REF, draft(objects))
+
+    refuse(key)
+    with pytest.raises(StoreUnavailable, match=key):
+        build()
+    before = objects.committed(REF)
+    assert list(before) == (["all"] if key == "manifest.json" else [])
+    assert (objects.scratch(REF).latest() is None) == (not before)
+    build()
+    assert objects.readers(REF)["all"].read("words.txt") == b"one"
+    assert objects.scratch(REF).latest() is None
+
+
+def test_a_manifest_that_cannot_be_read_costs_the_builder_nothing(
+    objects: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(objects, "1" * 32, "one")
+    with monkeypatch.context() as patched:
+        patched.setattr(objects.root, "create", lambda _key, _data: True)
+        with pytest.raises(MissingArtifact):
+            objects.seal(REF, draft(objects))
+    assert list(objects.committed(REF)) == ["all"]
 
 
 def test_an_artifact_with_a_missing_file_is_not_sealed(any_store: Store) -> None:

@@ -2,8 +2,12 @@
 
 import os
 import time
+from collections.abc import Callable
+
+import pytest
 
 from storage.objects.artifact_ref import ArtifactRef
+from storage.objects.store_errors import StoreUnavailable
 from storage.store.artifact_store import Store
 from storage.store.holdings import Holding
 from storage.store.pins import dead_pins, live_pins, pin
@@ -17,6 +21,14 @@ def test_a_pin_lasts_as_long_as_its_block(any_store: Store) -> None:
         assert dead_pins(any_store, time.time) == []
     assert live_pins(any_store, time.time) == set()
     assert any_store.root.scan("pins") == []
+
+
+def test_a_run_whose_pin_is_refused_does_not_go_on_without(
+    objects: Store, refuse: Callable[[str], None]
+) -> None:
+    refuse(".json")
+    with pytest.raises(StoreUnavailable), pin(objects, []):
+        pytest.fail("the run went on")
 
 
 def test_the_pin_of_a_dead_process_protects_nothing(store: Store) -> None:

@@ -12,7 +12,13 @@ from flows.config.config_file import load_config
 from flows.server.console import output, print_json, print_table
 from memdec_core.errors import UserError
 from storage.store.artifact_store import Store
-from storage.store.production import Decision, in_production, read_decisions, record_decision
+from storage.store.production import (
+    Decision,
+    in_production,
+    read_decisions,
+    record_decision,
+    rejected,
+)
 from storage.store.run_history import read_history
 from tasks.inputs.finished_run import release_of_run
 
@@ -59,7 +65,7 @@ def rollback(
     store: StoreUrl = DEFAULT_STORE,
     as_json: Json = False,
 ) -> None:
-    """Bring an earlier release back; nothing is rebuilt."""
+    """Bring an earlier release back; nothing is rebuilt. No run promotes what was in production."""
     name, opened = load_config(pipeline).name, Store.open_existing(store)
     earlier = _earlier(read_decisions(opened, name), name, to)
     for ref in vars(earlier.release).values():
@@ -124,11 +130,15 @@ def _earlier(decisions: list[Decision], name: str, number: int | None) -> Decisi
         if number > len(decisions):
             raise UserError(f"--to {number}: the history of {name} has {len(decisions)} decisions")
         return decisions[number - 1]
+    gone = {current.release.memory, *rejected(decisions)}
     others = [
-        each for each in decisions if each.action != "kept_back" and each.release != current.release
+        each for each in decisions if each.action != "kept_back" and each.release.memory not in gone
     ]
     if not others:
-        raise UserError(f"{name} has had one release only: there is none to go back to")
+        raise UserError(
+            f"{name} has no earlier release that was not rolled back: there is none to go back to; "
+            "--to brings back any decision of `memdec history`"
+        )
     return others[-1]
 
 

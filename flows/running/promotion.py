@@ -1,5 +1,6 @@
 """After a finished build: the promotion gate, and the decision that follows from it."""
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 from prefect.runtime import flow_run
@@ -17,6 +18,7 @@ from storage.store.production import (
     in_production,
     read_decisions,
     record_decision,
+    rejected,
 )
 from tasks.identity.tokenizer_sharing import tokenizer_difference
 from tasks.jobs.stage_figures import GateFigures
@@ -37,7 +39,8 @@ class Promotion(TypedDict):
 def decide_promotion(run: StageRunner, config: PipelineConfig, plan: Plan) -> Promotion:
     """Puts a finished build into production if it is at least as good as what is there.
 
-    Should somebody else decide meanwhile, it is compared with the outcome of that.
+    A memory that somebody has rolled back stays out. Should somebody else decide meanwhile, the
+    build is compared with the outcome of that.
 
     Raises:
         UserError: A corpus of `comparison.elsewhere` cannot be used.
@@ -49,7 +52,7 @@ def decide_promotion(run: StageRunner, config: PipelineConfig, plan: Plan) -> Pr
         current = in_production(decisions)
         if current is not None and current.release == candidate:
             return Promotion(promoted=True, why="it is in production already")
-        decision = _decide(run, config, plan, None if current is None else current.release)
+        decision = _decide(run, config, plan, decisions)
         if record_decision(run.store, config.name, decision, after=len(decisions)):
             break
     promoted = decision.action == "promoted"
@@ -58,13 +61,15 @@ def decide_promotion(run: StageRunner, config: PipelineConfig, plan: Plan) -> Pr
 
 
 def _decide(
-    run: StageRunner, config: PipelineConfig, plan: Plan, production: Release | None
+    run: StageRunner, config: PipelineConfig, plan: Plan, decisions: Sequence[Decision]
 ) -> Decision:
-    """Runs the gate, where both can be compared."""
+    """Runs the gate, unless the candidate is a person's to decide on."""
     candidate = release_of(plan)
+    current = in_production(decisions)
+    production = None if current is None else current.release
     gate = None
     passed = False
-    why = "" if production is None else _incomparable(run.store, candidate, production)
+    why = _rolled_back(candidate, decisions) or _incomparable(run.store, candidate, production)
     if not why:
         planned = plan_gate(config, plan, run.store, production)
         run.want(planned)
@@ -86,7 +91,19 @@ def _decide(
     )
 
 
-def _incomparable(store: Store, candidate: Release, production: Release) -> str:
+def _rolled_back(candidate: Release, decisions: Sequence[Decision]) -> str:
+    decision = rejected(decisions).get(candidate.memory)
+    if decision is None:
+        return ""
+    return (
+        f"{decision.who} has rolled it back ({decision.why}); `memdec promote` alone puts it into "
+        "production again"
+    )
+
+
+def _incomparable(store: Store, candidate: Release, production: Release | None) -> str:
+    if production is None:
+        return ""
     said = tokenizer_difference(store, candidate.memory, production.memory)
     if not said:
         return ""

@@ -69,6 +69,20 @@ def in_production(decisions: Sequence[Decision]) -> Decision | None:
     return next(changes, None)
 
 
+def rejected(decisions: Sequence[Decision]) -> dict[ArtifactRef, Decision]:
+    """Memories that were rolled back, each with the decision; not those that are back since."""
+    found: dict[ArtifactRef, Decision] = {}
+    current: ArtifactRef | None = None
+    for each in decisions:
+        if each.action == "kept_back":
+            continue
+        if each.action == "rolled_back" and current is not None:
+            found[current] = each
+        current = each.release.memory
+        found.pop(current, None)
+    return found
+
+
 def record_decision(store: Store, pipeline: str, decision: Decision, after: int) -> bool:
     """Adds a decision that was made in view of the first `after` ones.
 

@@ -32,6 +32,7 @@ ORDER = [
     "report",
     "promotion_gate",
 ]
+CHANGE = ("--set", "training.beta=0.3")
 AFTER_TRAINING = ["memory", "scores", "evaluation", "report"]
 
 
@@ -100,6 +101,10 @@ def check_releases(
     assert comes_true(lambda: announced() == (True, memories), 120), announced()
     memdec_json("rollback", *arguments, env=env)
     assert in_production() == memories[0]
+    again = memdec_json("run", *arguments, *CHANGE, env=env)
+    assert built(again) == []
+    assert "has rolled it back (by hand)" in again["promotion"]["why"]
+    assert in_production() == memories[0], "a decision of a person stands"
     assert comes_true(lambda: announced() == (True, [*memories, memories[0]]), 120), announced()
     nobody = {**env, "PREFECT_API_URL": "http://127.0.0.1:9/api"}
     promoted = memdec("promote", *arguments, env=nobody)
@@ -107,9 +112,11 @@ def check_releases(
     assert "no Prefect server answers there" in promoted.stderr
     rows = memdec_json("history", *arguments)["decisions"]
     actions = [row["action"] for row in rows]
-    assert actions == ["promoted", "kept_back", "promoted", "rolled_back", "promoted"]
+    assert actions == [
+        "promoted", "kept_back", "promoted", "rolled_back", "kept_back", "promoted",
+    ]  # fmt: skip
     assert "ratio to production" in rows[1]["why"]
-    assert [row["why"] for row in rows[2:]] == ["to try it", "by hand", "by hand"]
+    assert [rows[place]["why"] for place in (2, 3, 5)] == ["to try it", "by hand", "by hand"]
 
 
 def check_damage_is_found(store: Path, environment: Mapping[str, str]) -> None:
@@ -139,13 +146,12 @@ def test_a_pipeline_is_built_reused_changed_and_used(
     assert built(again) == []
     assert again["evaluation"] == first["evaluation"]
 
-    change = ("--set", "training.beta=0.3")
-    planned = memdec_json("plan", tiny_pipeline, *store, *change, env=prefect_environment)
+    planned = memdec_json("plan", tiny_pipeline, *store, *CHANGE, env=prefect_environment)
     to_build = [row for row in planned["stages"] if row["action"] == "build"]
     assert [row["stage"] for row in to_build] == AFTER_TRAINING
     assert to_build[0]["why"] == "training.beta: 0.5 → 0.3"
     assert to_build[1]["why"] == "other model"
-    changed = memdec_json("run", tiny_pipeline, *store, *change, env=prefect_environment)
+    changed = memdec_json("run", tiny_pipeline, *store, *CHANGE, env=prefect_environment)
     assert built(changed) == [*AFTER_TRAINING, "promotion_gate"]
     check_releases(first, changed, tiny_pipeline, *store, env=prefect_environment)
 

@@ -51,7 +51,9 @@ def test_a_build_that_is_overtaken_is_judged_again(
 ) -> None:
     judged: list[Release | None] = []
 
-    def gate(_run: object, _config: object, plan: str, production: Release | None) -> Decision:
+    def gate(_run: object, _config: object, plan: str, decisions: list[Decision]) -> Decision:
+        current = in_production(decisions)
+        production = None if current is None else current.release
         judged.append(production)
         if len(judged) == 1:  # another build is promoted while this one is judged
             assert record_decision(store, "law", decision("promoted", "1"), after=0)
@@ -69,3 +71,30 @@ def test_a_build_that_is_overtaken_is_judged_again(
         "promoted": True, "why": "it is in production already",
     }  # fmt: skip
     assert len(judged) == 2, "what is in production is not judged"
+
+
+def test_a_memory_that_was_rolled_back_comes_back_by_hand_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [
+        decision("promoted", "1"), decision("promoted", "2"), decision("rolled_back", "1"),
+    ]  # fmt: skip
+    for number, each in enumerate(made):
+        record_decision(store, "law", each, after=number)
+
+    def never(*_arguments: object) -> None:
+        pytest.fail("it was judged")
+
+    monkeypatch.setattr(promotion, "plan_gate", never)
+    monkeypatch.setattr(promotion, "release_of", lambda _plan: release("2"))
+    monkeypatch.setattr(promotion, "announce_decision", lambda *_: None)
+    plan = cast(Any, SimpleNamespace(jobs=list))
+    said = decide(store, plan)
+    assert not said["promoted"]
+    assert "me has rolled it back (a test)" in said["why"]
+    kept = read_decisions(store, "law")
+    assert [each.action for each in kept[3:]] == ["kept_back"]
+    assert in_production(kept) == made[2]
+
+    record_decision(store, "law", decision("promoted", "2"), after=4)
+    assert decide(store, plan)["promoted"]

@@ -16,6 +16,7 @@ from storage.store.production import (
     in_production,
     read_decisions,
     record_decision,
+    rejected,
 )
 from tests.support.artifacts import publish
 
@@ -48,6 +49,20 @@ def test_the_newest_change_is_in_production_and_a_candidate_is_none(any_store: S
     assert record_decision(any_store, "law", back, after=3)
     assert in_production(read_decisions(any_store, "law")) == back
     assert in_production(read_decisions(any_store, "other")) is None
+
+
+def test_what_was_rolled_back_is_rejected_until_somebody_brings_it_back() -> None:
+    def names(*made: tuple[Action, str]) -> list[str]:
+        return [memory.fingerprint[0] for memory in rejected([decision(*each) for each in made])]
+
+    first: list[tuple[Action, str]] = [("promoted", "1"), ("promoted", "2"), ("promoted", "3")]
+    assert names(*first) == []
+    assert names(*first, ("rolled_back", "2")) == ["3"]
+    assert names(*first, ("rolled_back", "2"), ("kept_back", "3")) == ["3"]
+    assert names(*first, ("rolled_back", "2"), ("rolled_back", "1")) == ["3", "2"]
+    assert names(*first, ("rolled_back", "2"), ("promoted", "4"), ("rolled_back", "3")) == ["4"]
+    assert names(*first, ("rolled_back", "2"), ("promoted", "3")) == []
+    assert names(*first, ("rolled_back", "3")) == [], "as if nothing had happened"
 
 
 def test_of_two_who_decide_on_what_they_saw_one_has_to_look_again(any_store: Store) -> None:

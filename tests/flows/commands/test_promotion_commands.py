@@ -1,0 +1,54 @@
+"""`memdec rollback`: which release it brings back."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.commands import promotion_commands
+from memdec_core.errors import UserError
+from storage.store.artifact_store import Store
+from storage.store.production import Decision, Release, in_production, read_decisions
+from storage.store.production import record_decision as record
+from tests.support.artifacts import publish
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Path:
+    content = {"name": "law", "corpus": {"documents": ["x"]}, "base_model": {"name": "y"}}
+    path = tmp_path / "law.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def promoted(store: Store, number: int) -> Decision:
+    """The promotion of a release whose artifacts are there."""
+    parts = {
+        field: publish(store, stage, {"all": (lambda _folder: None, {})}, {"number": number})
+        for field, stage in (("base", "base_model"), ("memory", "memory"), ("evaluation",) * 2)
+    }
+    return Decision(
+        action="promoted", release=Release(**parts), artifacts=[], who="a run", why="better"
+    )
+
+
+def test_each_rollback_goes_one_release_further_back_and_a_number_names_any(
+    pipeline: Path, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = [promoted(store, number) for number in (1, 2, 3)]
+    for number, each in enumerate(made):
+        record(store, "law", each, after=number)
+
+    def roll_back(to: int | None = None) -> int:
+        """Which of the releases is in production then."""
+        promotion_commands.rollback(pipeline, to=to, store=store.url)
+        current = in_production(read_decisions(store, "law"))
+        assert current is not None
+        assert current.action == "rolled_back"
+        return 1 + [each.release for each in made].index(current.release)
+
+    assert roll_back() == 2
+    assert roll_back() == 1
+    with pytest.raises(UserError, match=r"no earlier release that was not rolled back.*--to"):
+        roll_back()
+    assert roll_back(to=3) == 3

@@ -12,8 +12,10 @@ import pytest
 import torch
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
+from prefect.context import refresh_global_settings_context
 from xdist.remote import Producer
 
+from flows.server.prefect_environment import RUN_ENVIRONMENT
 from storage.store.artifact_store import Store
 from tests.services.prefect_database import with_database
 from tests.services.s3_server import Bucket, shared_bucket
@@ -31,6 +33,13 @@ settings.register_profile(
 )
 settings.register_profile("long", settings.get_profile("same"), max_examples=200)
 settings.load_profile("same")
+
+
+def pytest_configure() -> None:
+    """Tests ask a Prefect server as patiently as a run does: on a busy machine it is late."""
+    name = "PREFECT_CLIENT_MAX_RETRIES"
+    os.environ.setdefault(name, RUN_ENVIRONMENT[name])
+    refresh_global_settings_context()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

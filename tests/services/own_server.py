@@ -42,6 +42,8 @@ def _environment(api: str, folder: Path) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         # as deploy/prefect.env recommends: one by one, task runs lock SQLite, and events get lost
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+        # three workers write at once: where the cores are busy, its 10 s are not enough for a lock
+        "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
     }
 
 

@@ -17,7 +17,7 @@ from storage.store.production import (
     in_production,
     read_decisions,
     record_decision,
-    rejected,
+    rejection,
 )
 from storage.store.run_history import read_history
 from tasks.inputs.finished_run import release_of_run
@@ -65,7 +65,7 @@ def rollback(
     store: StoreUrl = DEFAULT_STORE,
     as_json: Json = False,
 ) -> None:
-    """Bring an earlier release back; nothing is rebuilt. No run promotes what was in production."""
+    """Bring an earlier release back; nothing is rebuilt. No run promotes the one that goes."""
     name, opened = load_config(pipeline).name, Store.open_existing(store)
     earlier = _earlier(read_decisions(opened, name), name, to)
     for ref in vars(earlier.release).values():
@@ -130,9 +130,12 @@ def _earlier(decisions: list[Decision], name: str, number: int | None) -> Decisi
         if number > len(decisions):
             raise UserError(f"--to {number}: the history of {name} has {len(decisions)} decisions")
         return decisions[number - 1]
-    gone = {current.release.memory, *rejected(decisions)}
     others = [
-        each for each in decisions if each.action != "kept_back" and each.release.memory not in gone
+        each
+        for each in decisions
+        if each.action != "kept_back"
+        and each.release != current.release
+        and rejection(decisions, each.release) is None
     ]
     if not others:
         raise UserError(

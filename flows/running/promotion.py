@@ -18,7 +18,7 @@ from storage.store.production import (
     in_production,
     read_decisions,
     record_decision,
-    rejected,
+    rejection,
 )
 from tasks.identity.tokenizer_sharing import tokenizer_difference
 from tasks.jobs.stage_figures import GateFigures
@@ -92,13 +92,10 @@ def _decide(
 
 
 def _rolled_back(candidate: Release, decisions: Sequence[Decision]) -> str:
-    decision = rejected(decisions).get(candidate.memory)
-    if decision is None:
+    by = rejection(decisions, candidate)
+    if by is None:
         return ""
-    return (
-        f"{decision.who} has rolled it back ({decision.why}); `memdec promote` alone puts it into "
-        "production again"
-    )
+    return f"{by.who} has rolled it back ({by.why}); `memdec promote` brings it in again, no run"
 
 
 def _incomparable(store: Store, candidate: Release, production: Release | None) -> str:

@@ -69,18 +69,24 @@ def in_production(decisions: Sequence[Decision]) -> Decision | None:
     return next(changes, None)
 
 
-def rejected(decisions: Sequence[Decision]) -> dict[ArtifactRef, Decision]:
-    """Memories that were rolled back, each with the decision; not those that are back since."""
-    found: dict[ArtifactRef, Decision] = {}
-    current: ArtifactRef | None = None
+def rejection(decisions: Sequence[Decision], release: Release) -> Decision | None:
+    """The rollback that took a release out of production, or another of the same memory.
+
+    It counts until the memory is brought back. The memory in production is not rejected with a
+    release of it that differs in base or evaluation alone.
+    """
+    out: dict[Release, Decision] = {}
+    current: Release | None = None
     for each in decisions:
         if each.action == "kept_back":
             continue
-        if each.action == "rolled_back" and current is not None:
-            found[current] = each
-        current = each.release.memory
-        found.pop(current, None)
-    return found
+        out = {gone: by for gone, by in out.items() if gone.memory != each.release.memory}
+        if each.action == "rolled_back" and current not in (None, each.release):
+            out[current] = each
+        current = each.release
+    if release in out or current is None or release.memory == current.memory:
+        return out.get(release)
+    return next((by for gone, by in out.items() if gone.memory == release.memory), None)
 
 
 def record_decision(store: Store, pipeline: str, decision: Decision, after: int) -> bool:

@@ -20,5 +20,5 @@ with contextlib.suppress(ImportError):  # pyarrow asks for it wherever it is ins
 
 cpu_target.typing_context.refresh()
 cpu_target.target_context.refresh()
-# makes those of all models
+# the first to ask for any model's names has those of all made
 get_checkpoint_conversion_mapping("gpt2")  # type: ignore[no-untyped-call]

@@ -8,8 +8,13 @@ import yaml
 from flows.commands import promotion_commands
 from memdec_core.errors import UserError
 from storage.store.artifact_store import Store
-from storage.store.production import Decision, Release, in_production, read_decisions
-from storage.store.production import record_decision as record
+from storage.store.production import (
+    Decision,
+    Release,
+    in_production,
+    read_decisions,
+    record_decision,
+)
 from tests.support.artifacts import publish
 
 
@@ -37,7 +42,7 @@ def test_each_rollback_goes_one_release_further_back_and_a_number_names_any(
 ) -> None:
     made = [promoted(store, number) for number in (1, 2, 3)]
     for number, each in enumerate(made):
-        record(store, "law", each, after=number)
+        record_decision(store, "law", each, after=number)
 
     def roll_back(to: int | None = None) -> int:
         """Which of the releases is in production then."""
@@ -52,3 +57,17 @@ def test_each_rollback_goes_one_release_further_back_and_a_number_names_any(
     with pytest.raises(UserError, match=r"no earlier release that was not rolled back.*--to"):
         roll_back()
     assert roll_back(to=3) == 3
+
+
+def test_a_release_of_the_same_memory_with_another_weight_can_come_back(
+    pipeline: Path, store: Store
+) -> None:
+    first, other = promoted(store, 1), promoted(store, 2)
+    tuned = first.release.model_copy(update={"evaluation": other.release.evaluation})
+    for number, release in enumerate((first.release, tuned)):
+        made = first.model_copy(update={"release": release})
+        record_decision(store, "law", made, after=number)
+    promotion_commands.rollback(pipeline, store=store.url)
+    current = in_production(read_decisions(store, "law"))
+    assert current is not None
+    assert current.release == first.release

@@ -16,7 +16,7 @@ from storage.store.production import (
     in_production,
     read_decisions,
     record_decision,
-    rejected,
+    rejection,
 )
 from tests.support.artifacts import publish
 
@@ -53,16 +53,35 @@ def test_the_newest_change_is_in_production_and_a_candidate_is_none(any_store: S
 
 def test_what_was_rolled_back_is_rejected_until_somebody_brings_it_back() -> None:
     def names(*made: tuple[Action, str]) -> list[str]:
-        return [memory.fingerprint[0] for memory in rejected([decision(*each) for each in made])]
+        decisions = [decision(*each) for each in made]
+        digits = sorted({digit for _, digit in made})
+        return [d for d in digits if rejection(decisions, decision("promoted", d).release)]
 
     first: list[tuple[Action, str]] = [("promoted", "1"), ("promoted", "2"), ("promoted", "3")]
     assert names(*first) == []
     assert names(*first, ("rolled_back", "2")) == ["3"]
     assert names(*first, ("rolled_back", "2"), ("kept_back", "3")) == ["3"]
-    assert names(*first, ("rolled_back", "2"), ("rolled_back", "1")) == ["3", "2"]
+    assert names(*first, ("rolled_back", "2"), ("rolled_back", "1")) == ["2", "3"]
     assert names(*first, ("rolled_back", "2"), ("promoted", "4"), ("rolled_back", "3")) == ["4"]
     assert names(*first, ("rolled_back", "2"), ("promoted", "3")) == []
     assert names(*first, ("rolled_back", "3")) == [], "as if nothing had happened"
+
+
+def test_a_memory_is_rejected_with_its_release_unless_it_is_in_production() -> None:
+    def tuned(digit: str, evaluation: str) -> Decision:
+        made = decision("promoted", digit)
+        release = made.release.model_copy(update={"evaluation": ref("evaluation", evaluation)})
+        return made.model_copy(update={"release": release})
+
+    back = decision("rolled_back", "1")
+    other_memory = [decision("promoted", "1"), decision("promoted", "2"), back]
+    assert rejection(other_memory, tuned("2", "9").release) is back
+    assert rejection([*other_memory, tuned("2", "9")], decision("promoted", "2").release) is None
+
+    same_memory = [decision("promoted", "1"), tuned("1", "2"), back]
+    assert rejection(same_memory, tuned("1", "2").release) is back
+    assert rejection(same_memory, tuned("1", "3").release) is None
+    assert rejection(same_memory, back.release) is None
 
 
 def test_of_two_who_decide_on_what_they_saw_one_has_to_look_again(any_store: Store) -> None:

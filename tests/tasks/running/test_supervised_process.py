@@ -92,7 +92,8 @@ def test_a_users_mistake_crosses_the_process_border_unchanged(
 
 def test_a_worker_does_not_keep_a_kernel_for_every_shape_it_has_seen() -> None:
     grown_mb = supervise(multiply_ever_new_shapes, (), ignore_report, 1)
-    assert grown_mb < 150  # 40 measured; with the libraries' own limits 560
+    # of twice as many shapes 40 were measured where bfloat16 has kernels, without our limits 560
+    assert grown_mb < 75
 
 
 def test_a_bug_is_reported_with_the_workers_traceback() -> None:

@@ -11,8 +11,9 @@ from pydantic import JsonValue
 
 from flows.config.pipeline_config import PipelineConfig
 from flows.planning.plan import Plan, plan_pipeline
-from flows.running.promotion import Promotion, decide_promotion
+from flows.running.promotion import Outcome, Promotion, decide_promotion
 from flows.running.stage_runner import StageResult, StageRunner
+from flows.running.trial import tag_run, why_trial
 from flows.server.end_with_worker import end_with_worker
 from storage.store.pins import pin
 from storage.store.run_history import record_run
@@ -47,6 +48,8 @@ def build_memory(
     settings: RunSettings,
     until_stage: StageName | None = None,
     force: Sequence[StageName] = (),
+    *,
+    promote: bool | None = None,
 ) -> BuildResult:
     """Builds what of a pipeline is not built yet, stage by stage.
 
@@ -54,7 +57,9 @@ def build_memory(
         config: What to compute; decides which artifacts exist already.
         settings: Where and how to compute it.
         until_stage: The last stage to build; all when unset.
-        force: Stages whose artifacts are discarded and built again.
+        force: Stages whose artifacts are built again.
+        promote: Whether a build that passes the gate goes into production, or stays a candidate.
+            When unset, it does if the pipeline was run as it stands in its file or deployment.
 
     Returns:
         The stages in order, the rows of the evaluation once there is one, and whether the memory
@@ -73,7 +78,9 @@ def build_memory(
         run_stages(run, plan)
         if run.is_complete(plan):
             record_run(run.store, config.name, flow_run.get_id(), run.artifacts)
-            promotion = decide_promotion(run, config, plan)
+            trial = why_trial(config, promote=promote)
+            promotion = decide_promotion(run, config, plan, trial)
+            tag_run(promotion["outcome"])
     result = BuildResult(
         pipeline=config.name,
         flow_run_id=flow_run.get_id(),
@@ -101,6 +108,11 @@ def completed_build(result: BuildResult) -> State[BuildResult]:
     promotion = result["promotion"]
     if promotion is None:
         return Completed(message="stopped where it was asked to", data=result)
-    if promotion["promoted"]:
-        return Completed(name="Promoted", message=promotion["why"], data=result)
-    return Completed(name="KeptBack", message=f"candidate: {promotion['why']}", data=result)
+    return Completed(name=_STATES[promotion["outcome"]], message=promotion["why"], data=result)
+
+
+_STATES: dict[Outcome, str] = {
+    "promoted": "Promoted",
+    "candidate": "Candidate",
+    "kept_back": "KeptBack",
+}

@@ -8,17 +8,28 @@ from pydantic import TypeAdapter, ValidationError
 
 from flows.commands import command_options as options
 from flows.config.config_file import load_config
-from flows.server.console import output, print_json, print_table
+from flows.server.console import EXIT_KEPT_BACK, output, print_json, print_table
 from memdec_core.errors import UserError
 from tasks.jobs.stage_catalogue import StageName
 
 if TYPE_CHECKING:
     from flows.build_memory import BuildResult
+    from flows.running.promotion import Outcome
 
 Until = Annotated[StageName | None, typer.Option(help="The last stage to build.")]
 Force = Annotated[
     list[str] | None,
-    typer.Option("--force", metavar="STAGE", help="Discard this stage and build it again."),
+    typer.Option(
+        "--force", metavar="STAGE", help="Build this stage again; its artifact stays until then."
+    ),
+]
+Promote = Annotated[
+    bool | None,
+    typer.Option(
+        "--promote/--no-promote",
+        help="Whether a build that passes the gate goes into production; with --set only if asked.",
+        show_default=False,
+    ),
 ]
 
 
@@ -27,6 +38,7 @@ def run(  # noqa: PLR0913 - each is an option of the command
     until: Until = None,
     force: Force = None,
     overrides: options.Overrides = None,
+    promote: Promote = None,
     store: options.StoreUrl = options.DEFAULT_STORE,
     workers: options.Workers = 1,
     threads: options.Threads = None,
@@ -35,7 +47,12 @@ def run(  # noqa: PLR0913 - each is an option of the command
     timeouts: options.Timeouts = None,
     as_json: options.Json = False,
 ) -> None:
-    """Run a pipeline: reuse every artifact that exists, build the others."""
+    """Run a pipeline: reuse every artifact that exists, build the others.
+
+    Exits with 3 when all is built, but the memory was kept back.
+    """
+    if promote is None and overrides:
+        promote = False
     config = load_config(pipeline, overrides or [])
     settings = options.run_settings(store, workers, threads, device, memory_gb, timeouts)
     forced = _stages(force or [])
@@ -43,11 +60,20 @@ def run(  # noqa: PLR0913 - each is an option of the command
     from flows.commands.shown_run import shown_run
 
     with shown_run():
-        result = build_memory(config, settings, until, forced)
+        result = build_memory(config, settings, until, forced, promote=promote)
     if as_json:
         print_json(result)
     else:
         _show(result, store)
+    if result["promotion"] is not None and result["promotion"]["outcome"] == "kept_back":
+        raise typer.Exit(EXIT_KEPT_BACK)
+
+
+_SAID: dict["Outcome", str] = {
+    "promoted": "In production",
+    "candidate": "A candidate",
+    "kept_back": "Kept back",
+}
 
 
 def _stages(names: list[str]) -> list[StageName]:
@@ -67,8 +93,10 @@ def _show(result: "BuildResult", store: str) -> None:
         print_table(f"{result['pipeline']}: perplexity (confidence interval)", rows)
     promotion = result["promotion"]
     if promotion is not None:
-        said = "In production" if promotion["promoted"] else "Kept back, it stays a candidate"
+        said = _SAID[promotion["outcome"]]
         output.print(f"{said}: {promotion['why']}", soft_wrap=True, markup=False)
+        if promotion["outcome"] != "promoted":
+            output.print("To put it into production all the same: memdec promote PIPELINE.yaml")
     report = [stage for stage in result["stages"] if stage["stage"] == "report"]
     if report:
         place = f"memdec artifacts show report/{report[0]['fingerprint'][:12]} --store {store}"

@@ -1,7 +1,7 @@
 """After a finished build: the promotion gate, and the decision that follows from it."""
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Literal, NamedTuple, TypedDict
 
 from prefect.runtime import flow_run
 
@@ -10,6 +10,7 @@ from flows.planning.plan import Plan, release_of
 from flows.planning.planned_gate import plan_gate
 from flows.running.announced_decision import announce_decision
 from flows.running.stage_runner import StageRunner
+from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from storage.store.pins import pin
 from storage.store.production import (
@@ -23,24 +24,35 @@ from storage.store.production import (
 from tasks.identity.tokenizer_sharing import tokenizer_difference
 from tasks.jobs.stage_figures import GateFigures
 
+Outcome = Literal["promoted", "candidate", "kept_back"]
+
 
 class Promotion(TypedDict):
     """What became of a finished build.
 
     Attributes:
-        promoted: Whether this very memory is in production now.
+        outcome: Whether this very memory is in production now, passed the gate and waits for
+            somebody to promote it, or was kept back.
         why: In words.
     """
 
-    promoted: bool
+    outcome: Outcome
     why: str
 
 
-def decide_promotion(run: StageRunner, config: PipelineConfig, plan: Plan) -> Promotion:
+def decide_promotion(
+    run: StageRunner, config: PipelineConfig, plan: Plan, trial: str = ""
+) -> Promotion:
     """Puts a finished build into production if it is at least as good as what is there.
 
     A memory that somebody has rolled back stays out. Should somebody else decide meanwhile, the
     build is compared with the outcome of that.
+
+    Args:
+        run: The run that made it.
+        config: Its pipeline.
+        plan: What it made.
+        trial: Why it stays a candidate even if it passes; empty if it does not.
 
     Raises:
         UserError: A corpus of `comparison.elsewhere` cannot be used.
@@ -51,44 +63,54 @@ def decide_promotion(run: StageRunner, config: PipelineConfig, plan: Plan) -> Pr
         decisions = read_decisions(run.store, config.name)
         current = in_production(decisions)
         if current is not None and current.release == candidate:
-            return Promotion(promoted=True, why="it is in production already")
-        decision = _decide(run, config, plan, decisions)
+            return Promotion(outcome="promoted", why="it is in production already")
+        judged = _judge(run, config, plan, decisions)
+        outcome = _outcome(judged, trial)
+        decision = Decision(
+            action="promoted" if outcome == "promoted" else "kept_back",
+            release=candidate,
+            artifacts=[job.ref for job in plan.jobs()],
+            gate=judged.gate,
+            who=f"flow run {flow_run.get_name()} ({flow_run.get_id()})",
+            why=f"{judged.why}, but {trial}" if outcome == "candidate" else judged.why,
+        )
         if record_decision(run.store, config.name, decision, after=len(decisions)):
             break
-    promoted = decision.action == "promoted"
     announce_decision(run.store, config.name)
-    return Promotion(promoted=promoted, why=decision.why)
+    return Promotion(outcome=outcome, why=decision.why)
 
 
-def _decide(
+class _Judged(NamedTuple):
+    """What came of the gate; without one, the candidate is a person's to decide on."""
+
+    passed: bool
+    why: str
+    gate: ArtifactRef | None
+
+
+def _judge(
     run: StageRunner, config: PipelineConfig, plan: Plan, decisions: Sequence[Decision]
-) -> Decision:
+) -> _Judged:
     """Runs the gate, unless the candidate is a person's to decide on."""
     candidate = release_of(plan)
     current = in_production(decisions)
     production = None if current is None else current.release
-    gate = None
-    passed = False
     why = _rolled_back(candidate, decisions) or _incomparable(run.store, candidate, production)
-    if not why:
-        planned = plan_gate(config, plan, run.store, production)
-        run.want(planned)
-        with pin(run.store, [job.ref for job in planned]):
-            for job in planned:
-                run(job)
-            gate = planned[-1].ref
-            figures = GateFigures.of(run.store.require(gate))
-        passed, why = figures.passed, figures.why
-    if passed and not config.promotion.automatic:
-        passed, why = False, f"{why}, but promotion.automatic is off"
-    return Decision(
-        action="promoted" if passed else "kept_back",
-        release=candidate,
-        artifacts=[job.ref for job in plan.jobs()],
-        gate=gate,
-        who=f"flow run {flow_run.get_name()} ({flow_run.get_id()})",
-        why=why,
-    )
+    if why:
+        return _Judged(passed=False, why=why, gate=None)
+    planned = plan_gate(config, plan, run.store, production)
+    run.want(planned)
+    with pin(run.store, [job.ref for job in planned]):
+        for job in planned:
+            run(job)
+        figures = GateFigures.of(run.store.require(planned[-1].ref))
+    return _Judged(figures.passed, figures.why, planned[-1].ref)
+
+
+def _outcome(judged: _Judged, trial: str) -> Outcome:
+    if not judged.passed:
+        return "kept_back"
+    return "candidate" if trial else "promoted"
 
 
 def _rolled_back(candidate: Release, decisions: Sequence[Decision]) -> str:

@@ -18,6 +18,7 @@ from tasks.running.supervised_process import WorkerFailed
 
 EXIT_FAILED = 1
 EXIT_MISTAKE = 2
+EXIT_KEPT_BACK = 3
 EXIT_STOPPED = 130
 
 screen = Console(stderr=True, highlight=False)

@@ -22,7 +22,7 @@ def test_what_one_machine_built_in_a_bucket_another_one_reuses(
     )
     built = memdec_json("run", tiny_pipeline, *store, env=one)
     assert {stage["reused"] for stage in built["stages"]} == {False}
-    assert built["promotion"]["promoted"] is True
+    assert built["promotion"]["outcome"] == "promoted"
 
     until_targets = ("--until", "targets", "--set", "targets.k=8")
     changed = memdec_json("run", tiny_pipeline, *store, *until_targets, env=other)

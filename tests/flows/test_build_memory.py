@@ -11,6 +11,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.running.announced_decision import PROMOTED_EVENT
+from flows.server.console import EXIT_KEPT_BACK
 from tests.services.command_line import memdec, memdec_json
 from tests.services.published import events_of, newest_page
 from tests.services.running_services import comes_true
@@ -94,14 +95,14 @@ def check_releases(
         told = [str(event.payload["memory"]) for event in sorted(events, key=lambda e: e.occurred)]
         return f"In production: `{in_production()}`" in page, told
 
-    assert changed["promotion"]["promoted"] is False, "a smaller share of KL is worse here"
+    assert changed["promotion"]["outcome"] == "kept_back", "a smaller share of KL is worse here"
     assert in_production() == memories[0]
     memdec_json("promote", *arguments, "--why", "to try it", env=env)
     assert in_production() == memories[1]
     assert comes_true(lambda: announced() == (True, memories), 120), announced()
     memdec_json("rollback", *arguments, env=env)
     assert in_production() == memories[0]
-    again = memdec_json("run", *arguments, *CHANGE, env=env)
+    again = memdec_json("run", *arguments, *CHANGE, env=env, status=EXIT_KEPT_BACK)
     assert built(again) == []
     assert "has rolled it back (by hand)" in again["promotion"]["why"]
     assert in_production() == memories[0], "a decision of a person stands"
@@ -139,7 +140,7 @@ def test_a_pipeline_is_built_reused_changed_and_used(
     store = ("--store", tmp_path / "store")
     first = memdec_json("run", tiny_pipeline, *store, env=prefect_environment)
     assert [stage["stage"] for stage in first["stages"]] == built(first) == ORDER
-    assert first["promotion"] == {"promoted": True, "why": "all 3 checks passed"}
+    assert first["promotion"] == {"outcome": "promoted", "why": "all 3 checks passed"}
     assert perplexity(first, "memory") < perplexity(first, "base")
 
     again = memdec_json("run", tiny_pipeline, *store, env=prefect_environment)
@@ -151,7 +152,9 @@ def test_a_pipeline_is_built_reused_changed_and_used(
     assert [row["stage"] for row in to_build] == AFTER_TRAINING
     assert to_build[0]["why"] == "training.beta: 0.5 → 0.3"
     assert to_build[1]["why"] == "other model"
-    changed = memdec_json("run", tiny_pipeline, *store, *CHANGE, env=prefect_environment)
+    changed = memdec_json(
+        "run", tiny_pipeline, *store, *CHANGE, env=prefect_environment, status=EXIT_KEPT_BACK
+    )
     assert built(changed) == [*AFTER_TRAINING, "promotion_gate"]
     check_releases(first, changed, tiny_pipeline, *store, env=prefect_environment)
 

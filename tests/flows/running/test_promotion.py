@@ -40,37 +40,48 @@ def config() -> PipelineConfig:
     return PipelineConfig.model_validate(content)
 
 
-def decide(store: Store, candidate: str) -> promotion.Promotion:
+def decide(store: Store, candidate: str, trial: str = "") -> promotion.Promotion:
     """A build that finishes with a candidate."""
-    run, plan = cast(Any, SimpleNamespace(store=store)), cast(Any, candidate)
-    return promotion.decide_promotion(run, config(), plan)
+    plan = SimpleNamespace(digit=candidate, jobs=list)
+    run = cast(Any, SimpleNamespace(store=store))
+    return promotion.decide_promotion(run, config(), cast(Any, plan), trial)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promotion, "release_of", lambda plan: release(plan.digit))
+    monkeypatch.setattr(promotion, "announce_decision", lambda *_: None)
+
+
+def judged(*, passed: bool) -> promotion._Judged:
+    return promotion._Judged(passed=passed, why="a test", gate=None)
 
 
 def test_a_build_that_is_overtaken_is_judged_again(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judged: list[Release | None] = []
+    seen: list[Release | None] = []
 
-    def gate(_run: object, _config: object, plan: str, decisions: list[Decision]) -> Decision:
+    def gate(
+        _run: object, _config: object, _plan: object, decisions: list[Decision]
+    ) -> promotion._Judged:
         current = in_production(decisions)
         production = None if current is None else current.release
-        judged.append(production)
-        if len(judged) == 1:  # another build is promoted while this one is judged
+        seen.append(production)
+        if len(seen) == 1:  # another build is promoted while this one is judged
             assert record_decision(store, "law", decision("promoted", "1"), after=0)
-        return decision("promoted" if production is None else "kept_back", plan)
+        return judged(passed=production is None)
 
-    monkeypatch.setattr(promotion, "_decide", gate)
-    monkeypatch.setattr(promotion, "release_of", release)
-    monkeypatch.setattr(promotion, "announce_decision", lambda *_: None)
-    assert decide(store, "2") == {"promoted": False, "why": "a test"}
-    assert judged == [None, release("1")]
+    monkeypatch.setattr(promotion, "_judge", gate)
+    assert decide(store, "2") == {"outcome": "kept_back", "why": "a test"}
+    assert seen == [None, release("1")]
     current = in_production(read_decisions(store, "law"))
     assert current is not None
     assert current.release == release("1")
     assert decide(store, "1") == {
-        "promoted": True, "why": "it is in production already",
+        "outcome": "promoted", "why": "it is in production already",
     }  # fmt: skip
-    assert len(judged) == 2, "what is in production is not judged"
+    assert len(seen) == 2, "what is in production is not judged"
 
 
 def test_a_memory_that_was_rolled_back_comes_back_by_hand_alone(
@@ -86,15 +97,29 @@ def test_a_memory_that_was_rolled_back_comes_back_by_hand_alone(
         pytest.fail("it was judged")
 
     monkeypatch.setattr(promotion, "plan_gate", never)
-    monkeypatch.setattr(promotion, "release_of", lambda _plan: release("2"))
-    monkeypatch.setattr(promotion, "announce_decision", lambda *_: None)
-    plan = cast(Any, SimpleNamespace(jobs=list))
-    said = decide(store, plan)
-    assert not said["promoted"]
+    said = decide(store, "2")
+    assert said["outcome"] == "kept_back"
     assert "me has rolled it back (a test)" in said["why"]
     kept = read_decisions(store, "law")
     assert [each.action for each in kept[3:]] == ["kept_back"]
     assert in_production(kept) == made[2]
 
     record_decision(store, "law", decision("promoted", "2"), after=4)
-    assert decide(store, plan)["promoted"]
+    assert decide(store, "2")["outcome"] == "promoted"
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_a_trial_stays_a_candidate_whatever_the_gate_says_of_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch, passed: bool
+) -> None:
+    monkeypatch.setattr(promotion, "_judge", lambda *_: judged(passed=passed))
+    said = decide(store, "1", trial="it is a trial")
+    assert said == (
+        {"outcome": "candidate", "why": "a test, but it is a trial"}
+        if passed
+        else {"outcome": "kept_back", "why": "a test"}
+    )
+    decisions = read_decisions(store, "law")
+    assert [each.action for each in decisions] == ["kept_back"]
+    assert in_production(decisions) is None
+    assert decide(store, "1")["outcome"] == ("promoted" if passed else "kept_back")

@@ -156,6 +156,8 @@ def test_flows_are_served_without_a_worker_until_ctrl_c(tiny_run: TinyRun, tmp_p
         )
         run = client.create_flow_run_from_deployment(deployment.id)
         eventually(lambda: has_completed(client, run.id), "a build")
+        as_deployed = client.read_flow_run(run.id)
+        assert (as_deployed.state_name, "promoted" in as_deployed.tags) == ("Promoted", True)
         elsewhere = deployment.parameters["settings"] | {"store": str(tmp_path / "elsewhere")}
         late = client.create_flow_run_from_deployment(
             deployment.id, parameters={"settings": elsewhere}

@@ -1,6 +1,5 @@
 """Deletes what no history, no running run and no unfinished build needs any more."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -14,11 +13,11 @@ from storage.objects.store_layout import (
     commits_key,
     manifest_key,
     scratch_key,
-    shard_key,
 )
 from storage.store.artifact_store import Store
 from storage.store.holdings import store_clock
 from storage.store.leases import is_leased, lease_to_delete
+from storage.store.leftovers import delete_group, named_keys, unnamed
 from storage.store.pins import dead_pins, live_pins
 from storage.store.production import released
 from storage.store.run_history import pipelines, read_history
@@ -77,7 +76,7 @@ def collect_garbage(
             continue
         for key, group in _leftovers(store, ref, objects, now() - grace_seconds).items():
             if not dry_run:
-                _delete(store, key, group)
+                delete_group(store.root, key, group)
             garbage.leftovers.append(key)
             garbage = _count(garbage, group)
     return _collect_strays(store, garbage, now, dry_run=dry_run, grace_seconds=grace_seconds)
@@ -134,36 +133,20 @@ def _delete_artifact(store: Store, ref: ArtifactRef, keep: int, now: Clock) -> b
 def _leftovers(
     store: Store, ref: ArtifactRef, objects: list[StoredObject], oldest: float
 ) -> dict[str, list[StoredObject]]:
-    """Objects that no record names, by shard folder or record, last written before `oldest`."""
-    used = _used_keys(store, ref)
-    groups: dict[str, list[StoredObject]] = defaultdict(list)
-    depth = artifact_key(ref).count("/") + 3
-    for listed in objects:
-        groups["/".join(listed.key.split("/")[:depth])].append(listed)
-    unsealed = manifest_key(ref) not in groups
-    kept_folders = (f"{commits_key(ref)}/", f"{scratch_key(ref)}/") if unsealed else ()
+    """Objects that no record names, by shard folder or record, last written before `oldest`.
+
+    What a manifest has just replaced may still be read.
+    """
+    manifest = next((listed for listed in objects if listed.key == manifest_key(ref)), None)
+    if manifest is not None and manifest.modified > oldest:
+        return {}
+    named = named_keys(ref, store.committed(ref).values())
+    kept_folders = () if manifest else (f"{commits_key(ref)}/", f"{scratch_key(ref)}/")
     return {
         key: group
-        for key, group in groups.items()
-        if not key.startswith(kept_folders)
-        and max(listed.modified for listed in group) <= oldest
-        and not any(listed.key in used for listed in group)
+        for key, group in unnamed(ref, objects, named).items()
+        if not key.startswith(kept_folders) and max(listed.modified for listed in group) <= oldest
     }
-
-
-def _used_keys(store: Store, ref: ArtifactRef) -> set[str]:
-    used = {manifest_key(ref)}
-    for entry in store.committed(ref).values():
-        folder = shard_key(ref, entry.attempt, entry.name)
-        used |= {f"{folder}/{file.path}" for file in entry.files}
-    return used
-
-
-def _delete(store: Store, key: str, group: list[StoredObject]) -> None:
-    if [listed.key for listed in group] == [key]:
-        store.root.delete([key])
-    else:
-        store.root.delete_tree(key)
 
 
 def _collect_strays(

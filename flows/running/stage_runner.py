@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import TypedDict
+from typing import TypedDict, cast
 
 from prefect.client.schemas.objects import State
 
@@ -57,10 +57,13 @@ class StageRunner:
         """Runs one job, unless the run stops before it."""
         if job.ref not in self._wanted:
             return
-        if job.ref.stage in self._force:
-            self.store.discard(job.ref)
+        again = job.ref.stage in self._force
+        if again:
+            self.store.start_over(job.ref)
+            announce(f"building {job.ref} again; what there is of it stays in use until then")
         started = time.monotonic()
-        state: State[ArtifactRef] = task_of(job)(job, self._settings, return_state=True)
+        ended = task_of(job)(job, self._settings, again=again, return_state=True)
+        state = cast(State[ArtifactRef], ended)
         state.result()
         seconds = round(time.monotonic() - started, 3)
         reused = state.name == "Cached"

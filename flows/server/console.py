@@ -66,7 +66,10 @@ def _noted_interrupts() -> threading.Event:
 
 
 def _exit_stopped() -> NoReturn:
-    screen.print("stopped; what was finished is kept, the same command goes on from there")
+    screen.print(
+        "stopped; what was finished is kept, the same command goes on from there "
+        "(a stage of --force from its beginning)"
+    )
     sys.exit(EXIT_STOPPED)
 
 

@@ -21,7 +21,7 @@ from obstore.store import ObjectStore
 
 from storage.objects.local_files import create_file, make_folder, replace_file
 from storage.objects.store_errors import StoreFull, StoreUnavailable, translated
-from storage.objects.store_layout import CLOCK, TRASH
+from storage.objects.store_layout import CLOCK, TRASH, reserved_key
 
 
 class StoredObject(NamedTuple):
@@ -209,7 +209,7 @@ class ObjectRoot:
         """Takes a place for new objects; of all who ever ask for it, one is told yes."""
         with translated(f"{self.url}/{prefix}"):
             if self.folder is None:
-                return self.create(f"{prefix}.reserved", uuid4().bytes)
+                return self.create(reserved_key(prefix), uuid4().bytes)
             make_folder((self.folder / prefix).parent)
             try:
                 (self.folder / prefix).mkdir()

@@ -31,6 +31,11 @@ def shard_key(ref: ArtifactRef, attempt: str, shard: str) -> str:
     return f"{artifact_key(ref)}/{attempt}/{shard}"
 
 
+def reserved_key(folder: str) -> str:
+    """Says that a folder of an object store is taken."""
+    return f"{folder}.reserved"
+
+
 def lease_key(ref: ArtifactRef) -> str:
     """Leases of builders, `<epoch>.json` each."""
     return f"{artifact_key(ref)}/lease"

@@ -37,10 +37,12 @@ from storage.objects.store_layout import (
     commits_key,
     lease_key,
     manifest_key,
+    reserved_key,
     scratch_key,
     shard_key,
 )
-from storage.store.leases import describe_holder, lease_to_delete
+from storage.store.leases import describe_holder, is_held_by, lease_to_delete
+from storage.store.leftovers import delete_group, named_keys, unnamed
 from storage.store.scratch import Scratch
 from storage.store.shard_files import ONE_SHARD, ShardReader, ShardWriter
 
@@ -103,11 +105,14 @@ class Store:
         """Finished shards by name, sorted, whether the artifact is sealed or still being built."""
         manifest = self.manifest(ref)
         if manifest is None:
-            entries = self.records(ShardEntry, self.root.scan(commits_key(ref)))
+            built = self.commits(ref)
             # the records go when the artifact is sealed, which may have been just now
             manifest = self.manifest(ref)
-        found = manifest.shards if manifest else entries
-        return {entry.name: entry for entry in sorted(found, key=lambda entry: entry.name)}
+        return _by_name(manifest.shards) if manifest else built
+
+    def commits(self, ref: ArtifactRef) -> dict[str, ShardEntry]:
+        """The finished shards of a build that is not sealed, beside whatever is."""
+        return _by_name(self.records(ShardEntry, self.root.scan(commits_key(ref))))
 
     def readers(self, ref: ArtifactRef) -> dict[str, ShardReader]:
         """Readers of the finished shards by name, sorted."""
@@ -129,13 +134,21 @@ class Store:
         """
         return ShardWriter(self.root, ref, shard, attempt)
 
-    def seal(self, ref: ArtifactRef, draft: ManifestDraft) -> Manifest:
+    def seal(self, ref: ArtifactRef, draft: ManifestDraft, again: str | None = None) -> Manifest:
         """Makes the artifact exist; if another builder was first, its manifest is returned.
 
-        What was needed to build it goes once the manifest has been read.
+        What was needed to build it goes once the manifest has been read, and so do the files of
+        attempts that came to nothing.
+
+        Args:
+            ref: The artifact.
+            draft: What was built.
+            again: The attempt that built an existing artifact again, if one did: its manifest takes
+                the old one's place in one step. The old files stay for who reads them.
 
         Raises:
             MissingArtifact: A file that the draft names is not in the store.
+            ArtifactInUse: Another attempt has taken over from `again`.
             StoreUnavailable: The manifest was refused.
         """
         self._check_present(ref, draft.shards)
@@ -148,19 +161,24 @@ class Store:
             peak_memory_bytes=max((entry.peak_memory_bytes for entry in shards), default=0),
             created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
-        self.root.create(manifest_key(ref), manifest.model_dump_json(indent=2).encode())
+        data = manifest.model_dump_json(indent=2).encode()
+        if again is None:
+            self.root.create(manifest_key(ref), data)
+        elif is_held_by(self.root, ref, again):
+            self.root.replace(manifest_key(ref), data)
+        else:
+            raise ArtifactInUse(
+                f"{self.url}: {ref} was taken over; wait for the run that builds it"
+            )
         sealed = self.require(ref)
         try:
-            self.root.delete_tree(commits_key(ref))
-            self.root.delete_tree(scratch_key(ref))
+            self._tidy(ref, None if again else sealed)
         except StorageError as error:
             _logger.warning("left what %s needed while it was built: %s", ref, error)
         return sealed
 
-    def discard(self, ref: ArtifactRef) -> None:
-        """Deletes an artifact, or what there is of an unfinished one, to build it anew.
-
-        A crash half-way leaves files that no record names.
+    def start_over(self, ref: ArtifactRef) -> None:
+        """Forgets what there is of an unfinished build; what is sealed stays.
 
         Raises:
             ArtifactInUse: Another run is building it.
@@ -168,12 +186,23 @@ class Store:
         with lease_to_delete(self.root, ref) as ours:
             if not ours:
                 raise ArtifactInUse(
-                    f"{self.url}: cannot discard {ref}, {describe_holder(self.root, ref)}; "
+                    f"{self.url}: cannot build {ref} anew, {describe_holder(self.root, ref)}; "
                     "wait for that run or stop it"
                 )
-            self.root.delete_tree(commits_key(ref))
-            self.root.delete([manifest_key(ref)])
-            self.delete_files(ref)
+            self._tidy(ref, None)
+
+    def _tidy(self, ref: ArtifactRef, sealed: Manifest | None) -> None:
+        """Deletes the records of builders; of a sealed artifact also all files but its own."""
+        self.root.delete_tree(commits_key(ref))
+        self.root.delete_tree(scratch_key(ref))
+        if sealed is None:
+            return
+        named = named_keys(ref, sealed.shards)
+        # of the same attempt, no late worker may write there
+        named |= {reserved_key(shard_key(ref, each.attempt, each.name)) for each in sealed.shards}
+        for key, group in unnamed(ref, self.root.scan(artifact_key(ref)), named).items():
+            if not key.startswith(lease_key(ref)):
+                delete_group(self.root, key, group)
 
     def delete_files(self, ref: ArtifactRef) -> None:
         """Deletes the data of an artifact without manifest; the caller holds its lease."""
@@ -225,3 +254,7 @@ class Store:
                     raise MissingArtifact(
                         f"{self.url}/{folder}/{file.path}: gone before {ref} was sealed; run again"
                     )
+
+
+def _by_name(entries: Iterable[ShardEntry]) -> dict[str, ShardEntry]:
+    return {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)}

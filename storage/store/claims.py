@@ -15,7 +15,11 @@ _LONGEST_POLL_SECONDS = 3.0
 
 @contextmanager
 def claim(
-    store: Store, ref: ArtifactRef, on_wait: Callable[[str], None] | None = None
+    store: Store,
+    ref: ArtifactRef,
+    on_wait: Callable[[str], None] | None = None,
+    *,
+    again: bool = False,
 ) -> Iterator[str | None]:
     """Holds an artifact's lease while it is built; waits while another run builds it.
 
@@ -27,17 +31,18 @@ def claim(
         store: The store.
         ref: The artifact to build.
         on_wait: Told once, before the first wait, whom we wait for.
+        again: Build it also if it exists.
 
     Yields:
         The id of this attempt, or None if the artifact exists (now).
     """
     holding, clock, pause = Holding(), store_clock(store.root), _FIRST_POLL_SECONDS
-    while store.manifest(ref) is None:
+    while again or store.manifest(ref) is None:
         key = try_to_lease(store.root, ref, holding, clock)
         if key is not None:
             with held_lease(store.root, ref, key, holding):
                 # the builder we followed may have sealed it between our look and our lease
-                yield holding.id if store.manifest(ref) is None else None
+                yield holding.id if again or store.manifest(ref) is None else None
             return
         if on_wait:
             on_wait(f"waiting for {ref}, {describe_holder(store.root, ref)}")

@@ -68,6 +68,13 @@ def held_lease(root: ObjectRoot, ref: ArtifactRef, key: str, holding: Holding) -
             _logger.warning("could not release %s, it runs out by itself: %s", key, error)
 
 
+def is_held_by(root: ObjectRoot, ref: ArtifactRef, attempt: str) -> bool:
+    """Whether the newest lease is this attempt's."""
+    leases = root.scan(lease_key(ref))
+    holding = read_holding(root, leases[-1].key) if leases else None
+    return holding is not None and holding.id == attempt
+
+
 def describe_holder(root: ObjectRoot, ref: ArtifactRef) -> str:
     """Who builds an artifact, as a clause for messages."""
     leases = root.scan(lease_key(ref))

@@ -55,7 +55,7 @@ TASK_OPTIONS: dict[str, Any] = {
     "retry_condition_fn": is_transient,
 }
 import_in_workers("tasks.running.stage_worker")
-StageTask = Task[[StageJob, RunSettings], Any]
+StageTask = Task[..., Any]
 T = TypeVar("T")
 
 
@@ -63,8 +63,8 @@ def stage_task(work: Work) -> StageTask:
     """Makes a stage's Prefect task; the work itself is imported in worker processes alone."""
     import_in_workers(work.module)
 
-    def run(job: StageJob, settings: RunSettings) -> State[ArtifactRef]:
-        return run_stage(job, settings, work.module, sharded=work.sharded)
+    def run(job: StageJob, settings: RunSettings, *, again: bool = False) -> State[ArtifactRef]:
+        return run_stage(job, settings, work.module, sharded=work.sharded, again=again)
 
     return task(
         name=work.module.rpartition(".")[2],
@@ -75,7 +75,7 @@ def stage_task(work: Work) -> StageTask:
 
 
 def run_stage(
-    job: StageJob, settings: RunSettings, module: str, *, sharded: bool
+    job: StageJob, settings: RunSettings, module: str, *, sharded: bool, again: bool
 ) -> State[ArtifactRef]:
     """Builds a stage's artifact, or reuses it when it exists.
 
@@ -84,6 +84,7 @@ def run_stage(
         settings: How to build it.
         module: Has the stage's own part.
         sharded: Whether that lists its shards.
+        again: Build it beside the one that exists, and then put it in that one's place.
 
     Returns:
         A completed state that holds the artifact's reference; named `Cached` when it was reused.
@@ -97,16 +98,19 @@ def run_stage(
     """
     store = Store.open(settings.store)
     logger = get_run_logger()
-    if (manifest := store.manifest(job.ref)) is not None:
+    if not again and (manifest := store.manifest(job.ref)) is not None:
         return _done(store, job, manifest, reused=True)
-    with claim(store, job.ref, on_wait=logger.info) as attempt:
+    with claim(store, job.ref, on_wait=logger.info, again=again) as attempt:
         if attempt is None:
             return _done(store, job, store.require(job.ref), reused=True)
         names = [ONE_SHARD]
         if sharded:
             names = _in_worker(settings, list_shards, module, job, settings.store)
-        _build_missing(job, settings, module, attempt, names)
-        entries = [store.committed(job.ref)[name] for name in names]
+        finished = store.commits if again else store.committed
+        missing = [name for name in names if name not in finished(job.ref)]
+        _build_missing(job, settings, module, attempt, names, missing)
+        built = finished(job.ref)
+        entries = [built[name] for name in names]
         figures = entries[0].meta
         if sharded:
             metas = {entry.name: entry.meta for entry in entries}
@@ -121,16 +125,19 @@ def run_stage(
             git_commit=git_commit(),
             flow_run_id=flow_run.get_id(),
         )
-        manifest = store.seal(job.ref, draft)
+        manifest = store.seal(job.ref, draft, attempt if again else None)
     return _done(store, job, manifest, reused=False)
 
 
 def _build_missing(
-    job: StageJob, settings: RunSettings, module: str, attempt: str, names: Sequence[str]
+    job: StageJob,
+    settings: RunSettings,
+    module: str,
+    attempt: str,
+    names: Sequence[str],
+    missing: Sequence[str],
 ) -> None:
     """Builds the shards that no earlier attempt has committed, at most `workers` at a time."""
-    committed = Store.open(settings.store).committed(job.ref)
-    missing = [name for name in names if name not in committed]
     deadline = Deadline.from_now(job.ref, settings.timeouts)
     with stage_progress(job.title, len(names), len(names) - len(missing)) as progress:
         if names == [ONE_SHARD]:

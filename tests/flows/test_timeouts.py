@@ -48,6 +48,17 @@ def test_the_finished_shards_of_a_stage_that_is_out_of_time_stay(
         name: 2 if name == "slow" else 1 for name in SHARDS
     }
 
+    sealed = store.require(TOKENS)
+    short = settings.model_copy(update={"timeouts": (StageTimeout(stage="tokens", minutes=0.05),)})
+    with pytest.raises(StageTimedOut):
+        build_shards(sharded_job({"quick-0": 0.0, "slow": 60.0}, log), short, again=True)
+    assert store.require(TOKENS) == sealed, "what is built again stays until that is done"
+    assert verify(store).damaged == []
+    build_shards(sharded_job({"quick-0": 0.0, "slow": 0.0}, log), settings, again=True)
+    assert list(store.committed(TOKENS)) == ["quick-0", "slow"]
+    attempts = {entry.attempt for entry in sealed.shards}
+    assert not attempts & {entry.attempt for entry in store.require(TOKENS).shards}
+
 
 @pytest.mark.slow
 def test_the_command_says_which_stage_was_too_slow_and_goes_on_without_the_limit(

@@ -11,6 +11,6 @@ build = stage_task(Work("tests.services.sharded_work", "The stage.", sharded=Tru
 
 
 @flow(persist_result=False)
-def build_shards(job: StageJob, settings: RunSettings) -> None:
+def build_shards(job: StageJob, settings: RunSettings, *, again: bool = False) -> None:
     """The stage alone."""
-    build(job, settings, return_state=True).result()
+    build(job, settings, again=again, return_state=True).result()

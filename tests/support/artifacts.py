@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import ManifestDraft
+from storage.objects.store_layout import artifact_key
 from storage.store.artifact_store import Store
 
 Fill = Callable[[Path], None]
@@ -50,3 +51,8 @@ def publish(
     )
     store.seal(ref, draft)
     return ref
+
+
+def remove(store: Store, ref: ArtifactRef) -> None:
+    """Deletes an artifact as nothing of the product does: whatever else needs it."""
+    store.root.delete_tree(artifact_key(ref))

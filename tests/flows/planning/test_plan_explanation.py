@@ -11,6 +11,7 @@ from storage.store.artifact_store import Store
 from storage.store.claims import claim
 from storage.store.run_history import record_run
 from tasks.jobs.stage_job import StageJob
+from tests.support.artifacts import remove
 
 
 def build(store: Store, job: StageJob) -> None:
@@ -85,7 +86,7 @@ def test_an_unfinished_stage_says_how_much_of_it_is_done(store: Store, tiny_pipe
 def test_a_deleted_artifact_is_said_to_be_gone(
     store: Store, tiny_pipeline: Path, built: Plan
 ) -> None:
-    store.discard(built.index.ref)
+    remove(store, built.index.ref)
     why = {row["stage"]: row["why"] for row in explain(store, tiny_pipeline)}
     assert why["index"] == "its artifact is gone from the store"
     assert why["targets"] == "it exists"

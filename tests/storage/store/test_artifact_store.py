@@ -1,19 +1,24 @@
 """The store: published artifacts read back, unfinished ones do not exist, the first one counts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
+from storage.garbage import collect_garbage
 from storage.objects.artifact_ref import ArtifactRef
-from storage.objects.manifest import ManifestDraft
+from storage.objects.manifest import ManifestDraft, ShardEntry
 from storage.objects.store_errors import (
+    ArtifactInUse,
     DamagedArtifact,
     MissingArtifact,
     NewerFormat,
     StoreUnavailable,
 )
 from storage.store.artifact_store import Store
+from storage.store.claims import claim
+from storage.store.run_history import record_run
+from storage.store.verification import verify
 from tests.support.artifacts import publish
 
 REF = ArtifactRef(stage="tokens", fingerprint="0" * 32)
@@ -32,13 +37,13 @@ def commit(store: Store, attempt: str, text: str) -> None:
 
 
 def draft(store: Store) -> ManifestDraft:
+    return draft_of(store.committed(REF))
+
+
+def draft_of(built: Mapping[str, ShardEntry]) -> ManifestDraft:
+    shards = list(built.values())
     return ManifestDraft(
-        format_version=1,
-        config={},
-        inputs={},
-        shards=list(store.committed(REF).values()),
-        figures={},
-        software={},
+        format_version=1, config={}, inputs={}, shards=shards, figures={}, software={}
     )
 
 
@@ -124,21 +129,64 @@ def test_an_artifact_with_a_missing_file_is_not_sealed(any_store: Store) -> None
     assert any_store.manifest(REF) is None
 
 
-def test_a_discarded_artifact_can_be_built_anew(any_store: Store) -> None:
+def test_an_artifact_is_built_again_beside_the_one_that_is_read(any_store: Store) -> None:
     commit(any_store, "1" * 32, "one")
     any_store.seal(REF, draft(any_store))
-    any_store.discard(REF)
-    assert any_store.manifest(REF) is None
-    assert any_store.committed(REF) == {}
-    assert any_store.root.scan("artifacts") == []
+    reader = any_store.only(REF)
+    with claim(any_store, REF, again=True) as attempt:
+        assert attempt is not None
+        commit(any_store, attempt, "two")
+        assert any_store.only(REF).read("words.txt") == b"one", "until it is finished"
+        any_store.seal(REF, draft_of(any_store.commits(REF)), attempt)
+    assert any_store.only(REF).read("words.txt") == b"two"
+    assert reader.read("words.txt") == b"one", "who had opened the old one goes on"
+    assert any_store.commits(REF) == {}
+    record_run(any_store, "demo", None, [REF])
+    assert collect_garbage(any_store, 1, grace_seconds=300).leftovers == []
+    assert len(collect_garbage(any_store, 1, grace_seconds=-1).leftovers) >= 1
+    assert verify(any_store) == (2, [])
+
+
+def test_building_again_that_is_interrupted_leaves_the_old_artifact(any_store: Store) -> None:
+    commit(any_store, "1" * 32, "one")
+    sealed = any_store.seal(REF, draft(any_store))
+    with claim(any_store, REF, again=True) as attempt:
+        assert attempt is not None
+        commit(any_store, attempt, "two")
+        any_store.scratch(REF).save("step-1", write_words)
+    assert any_store.require(REF) == sealed
+    assert any_store.only(REF).read("words.txt") == b"one"
+    any_store.start_over(REF)
+    assert any_store.commits(REF) == {}
+    assert any_store.scratch(REF).latest() is None
+    assert any_store.require(REF) == sealed
+
+
+def test_who_has_lost_the_lease_replaces_nothing(any_store: Store) -> None:
+    commit(any_store, "1" * 32, "one")
+    sealed = any_store.seal(REF, draft(any_store))
     commit(any_store, "2" * 32, "two")
-    any_store.seal(REF, draft(any_store))
-    assert any_store.readers(REF)["all"].read("words.txt") == b"two"
+    built = draft_of(any_store.commits(REF))
+    with claim(any_store, REF, again=True), pytest.raises(ArtifactInUse, match="taken over"):
+        any_store.seal(REF, built, "2" * 32)
+    assert any_store.require(REF) == sealed
 
 
-def test_discarding_an_unfinished_build_forgets_its_shards(any_store: Store) -> None:
+def test_sealing_deletes_what_other_attempts_left(any_store: Store) -> None:
+    half = any_store.writer(REF, "all", "3" * 32).folder
+    write_words(half)
+    if any_store.root.folder is None:
+        any_store.root.replace(f"artifacts/tokens/{REF.fingerprint}/{'3' * 32}/all/x.part", b"half")
     commit(any_store, "1" * 32, "one")
-    any_store.discard(REF)
+    any_store.seal(REF, draft(any_store))
+    keys = {entry.key.split("/", 3)[-1] for entry in any_store.root.scan("artifacts")}
+    assert keys - {f"{'1' * 32}/all.reserved"} == {f"{'1' * 32}/all/words.txt", "manifest.json"}
+    assert verify(any_store) == (2, [])
+
+
+def test_starting_over_forgets_the_shards_of_an_unfinished_build(any_store: Store) -> None:
+    commit(any_store, "1" * 32, "one")
+    any_store.start_over(REF)
     assert any_store.committed(REF) == {}
 
 
@@ -147,8 +195,11 @@ def test_a_manifest_that_is_none_is_named(any_store: Store, data: bytes) -> None
     any_store.root.create(f"artifacts/tokens/{REF.fingerprint}/manifest.json", data)
     with pytest.raises(DamagedArtifact, match=r"manifest\.json: not a record of memdec.*--force"):
         any_store.manifest(REF)
-    any_store.discard(REF)
-    assert any_store.manifest(REF) is None
+    with claim(any_store, REF, again=True) as attempt:
+        assert attempt is not None
+        commit(any_store, attempt, "two")
+        any_store.seal(REF, draft_of(any_store.commits(REF)), attempt)
+    assert any_store.only(REF).read("words.txt") == b"two"
 
 
 def test_a_manifest_of_a_newer_memdec_asks_for_an_upgrade(any_store: Store) -> None:

@@ -151,12 +151,12 @@ def test_whoever_lost_the_lease_leaves_the_new_holders_alone(store: Store) -> No
     assert [entry.key for entry in store.root.scan(LEASES)] == [newer]
 
 
-def test_what_is_being_built_cannot_be_discarded(store: Store) -> None:
+def test_nobody_starts_over_what_is_being_built(store: Store) -> None:
     with claim(store, REF) as attempt:
         assert attempt is not None
         store.writer(REF, "all", attempt).commit({}, 1.0, 1)
-        with pytest.raises(ArtifactInUse, match=r"cannot discard .* which process \d+ on"):
-            store.discard(REF)
+        with pytest.raises(ArtifactInUse, match=r"anew, which process \d+ on"):
+            store.start_over(REF)
         assert list(store.committed(REF)) == ["all"]
-    store.discard(REF)
+    store.start_over(REF)
     assert store.committed(REF) == {}

@@ -8,6 +8,7 @@ import pytest
 from storage.store.artifact_store import Store
 from storage.store.run_history import read_history, record_run
 from tasks.inputs.finished_run import newest_built_corpus
+from tests.support.artifacts import remove
 from tests.support.tiny_run import TinyRun
 
 
@@ -31,7 +32,7 @@ def test_a_pipeline_without_a_run_or_whose_corpus_is_gone_has_none(store: Store)
     assert newest_built_corpus(store, "other") is None
     built = newest_built_corpus(store, "tiny")
     assert built is not None
-    store.discard(built.corpus)
+    remove(store, built.corpus)
     assert newest_built_corpus(store, "tiny") is None
 
 

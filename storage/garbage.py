@@ -1,11 +1,12 @@
 """Deletes what no history, no running run and no unfinished build needs any more."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import NamedTuple
 
 from storage.looks.corpus_looks import orphaned_tables
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.object_root import StoredObject
+from storage.objects.store_errors import StoreFull
 from storage.objects.store_layout import (
     CLOCK,
     TRASH,
@@ -15,15 +16,17 @@ from storage.objects.store_layout import (
     scratch_key,
 )
 from storage.store.artifact_store import Store
+from storage.store.collection_history import collected, record_collection
 from storage.store.holdings import store_clock
 from storage.store.leases import is_leased, lease_to_delete
 from storage.store.leftovers import delete_group, named_keys, unnamed
-from storage.store.pins import dead_pins, live_pins
-from storage.store.production import released
-from storage.store.run_history import pipelines, read_history
+from storage.store.pins import dead_pins
+from storage.store.references import all_needed, pinned, recorded
 
 GRACE_SECONDS = 300.0
 UNFINISHED_SECONDS = 86_400.0
+RELEASES = 3
+"""How many releases beside the one in production stay by default."""
 
 Clock = Callable[[], float]
 
@@ -43,18 +46,24 @@ class Garbage(NamedTuple):
 
 
 def collect_garbage(
-    store: Store, keep: int, *, dry_run: bool = False, grace_seconds: float = GRACE_SECONDS
+    store: Store,
+    keep: int,
+    releases: int = RELEASES,
+    *,
+    dry_run: bool = False,
+    grace_seconds: float = GRACE_SECONDS,
 ) -> Garbage:
     """Frees space.
 
-    What stays: everything the last `keep` runs of any pipeline ended with, and its last `keep`
-    releases, at least the one in production, with all they were made from; what a living run has
+    What stays: everything the last `keep` runs of any pipeline ended with, what is in production
+    and the releases that can be brought back, with all they were made from; what a living run has
     pinned; what is being built; the finished shards and checkpoints of an interrupted build for a
     day; anything written in the last minutes.
 
     Args:
         store: The store.
         keep: Runs of each pipeline's history to protect.
+        releases: Releases of each pipeline to protect, beside the one in production.
         dry_run: Only say what would go.
         grace_seconds: Age from which files that no record names are taken for dead.
 
@@ -64,22 +73,47 @@ def collect_garbage(
     """
     now = store_clock(store.root)
     garbage = Garbage([], [], 0)
-    protected = _protected(store, keep, now)
+
+    def protected() -> Container[ArtifactRef]:
+        """Pins before history: a run records itself before it gives up its pin."""
+        running = list(pinned(store, now))
+        return all_needed([*running, *recorded(store, keep, releases)], store.manifest)
+
+    stays = protected()
+    doomed: dict[ArtifactRef, list[StoredObject]] = {}
+    for ref, objects in _idle(store, now):
+        if ref not in stays and _is_over(ref, objects, now):
+            doomed[ref] = objects
+            continue
+        leftovers = _leftovers(store, ref, objects, now() - grace_seconds)
+        garbage = _collect(store, garbage, leftovers, dry_run=dry_run)
+    noted = dry_run or _note(store, doomed, stays)
+    for ref, objects in doomed.items():
+        if dry_run or _delete_artifact(store, ref, protected):
+            garbage.artifacts.append(ref)
+            garbage = _count(garbage, objects)
+    if not noted:  # there is room now
+        _note(store, doomed, stays)
+    return _collect_strays(store, garbage, now, dry_run=dry_run, grace_seconds=grace_seconds)
+
+
+def _idle(store: Store, now: Clock) -> Iterator[tuple[ArtifactRef, list[StoredObject]]]:
+    """Everything of each artifact that nobody works on."""
     for ref in store.known():
         objects = store.root.scan(artifact_key(ref))
-        if not objects or is_leased(store.root, ref, now):
-            continue
-        if ref not in protected and _is_over(ref, objects, now):
-            if dry_run or _delete_artifact(store, ref, keep, now):
-                garbage.artifacts.append(ref)
-                garbage = _count(garbage, objects)
-            continue
-        for key, group in _leftovers(store, ref, objects, now() - grace_seconds).items():
-            if not dry_run:
-                delete_group(store.root, key, group)
-            garbage.leftovers.append(key)
-            garbage = _count(garbage, group)
-    return _collect_strays(store, garbage, now, dry_run=dry_run, grace_seconds=grace_seconds)
+        if objects and not is_leased(store.root, ref, now):
+            yield ref, objects
+
+
+def _collect(
+    store: Store, garbage: Garbage, found: dict[str, list[StoredObject]], *, dry_run: bool
+) -> Garbage:
+    for key, group in found.items():
+        if not dry_run:
+            delete_group(store.root, key, group)
+        garbage.leftovers.append(key)
+        garbage = _count(garbage, group)
+    return garbage
 
 
 def _count(garbage: Garbage, objects: Iterable[StoredObject]) -> Garbage:
@@ -87,22 +121,16 @@ def _count(garbage: Garbage, objects: Iterable[StoredObject]) -> Garbage:
     return garbage._replace(bytes=garbage.bytes + freed)
 
 
-def _protected(store: Store, keep: int, now: Clock) -> set[ArtifactRef]:
-    """Pins before history: a run records itself before it gives up its pin."""
-    waiting = list(live_pins(store, now))
-    releases = released(store, keep)
-    waiting += releases.artifacts
-    for pipeline in pipelines(store):
-        for run in read_history(store, pipeline, last=keep):
-            waiting += run.artifacts
-    protected = set(releases.gates)
-    while waiting:
-        ref = waiting.pop()
-        if ref not in protected:
-            protected.add(ref)
-            manifest = store.manifest(ref)
-            waiting += manifest.inputs.values() if manifest else []
-    return protected
+def _note(store: Store, doomed: Iterable[ArtifactRef], stays: Container[ArtifactRef]) -> bool:
+    """Records what goes, and what is gone of old runs and releases; False if there is no room."""
+    known = collected(store)
+    goes = {*doomed, *(each.ref for each in recorded(store) if each.ref not in stays)}
+    if new := sorted(goes - known.keys(), key=str):
+        try:
+            record_collection(store, new)
+        except StoreFull:
+            return False
+    return True
 
 
 def _is_over(ref: ArtifactRef, objects: list[StoredObject], now: Clock) -> bool:
@@ -112,7 +140,9 @@ def _is_over(ref: ArtifactRef, objects: list[StoredObject], now: Clock) -> bool:
     return max(listed.modified for listed in objects) < now() - UNFINISHED_SECONDS
 
 
-def _delete_artifact(store: Store, ref: ArtifactRef, keep: int, now: Clock) -> bool:
+def _delete_artifact(
+    store: Store, ref: ArtifactRef, protected: Callable[[], Container[ArtifactRef]]
+) -> bool:
     """Deletes an artifact unless a run has come to need it; manifest first, then data."""
     root = store.root
     with lease_to_delete(root, ref) as ours:
@@ -122,7 +152,7 @@ def _delete_artifact(store: Store, ref: ArtifactRef, keep: int, now: Clock) -> b
         manifest = root.read(manifest_key(ref))
         root.delete([manifest_key(ref)])
         # a run that pins from now on finds no manifest; one that pinned before is seen here
-        if ref in _protected(store, keep, now):
+        if ref in protected():
             if manifest is not None:
                 root.create(manifest_key(ref), manifest)  # unless it was sealed anew meanwhile
             return False

@@ -6,7 +6,7 @@ import typer
 
 from flows.commands.command_options import DEFAULT_STORE, Json, StoreUrl
 from flows.server.console import output, print_json, print_table
-from storage.garbage import collect_garbage
+from storage.garbage import RELEASES, collect_garbage
 from storage.store.artifact_inspection import diff, find_artifact
 from storage.store.artifact_store import Store
 from storage.store.run_history import last_artifacts, pipelines
@@ -19,6 +19,9 @@ Id = Annotated[
 ]
 OptionalId = Annotated[str | None, typer.Argument(metavar="[ID]", help="All when left out.")]
 Keep = Annotated[int, typer.Option(min=1, help="Finished runs to keep, of every pipeline.")]
+Releases = Annotated[
+    int, typer.Option(min=0, help="Releases to keep beside the one in production, likewise.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")]
 
 
@@ -84,34 +87,40 @@ def compare(before: Id, after: Id, store: StoreUrl = DEFAULT_STORE, as_json: Jso
 def verify_artifacts(
     artifact: OptionalId = None, store: StoreUrl = DEFAULT_STORE, as_json: Json = False
 ) -> None:
-    """Compare every file with its checksum; exit with 1 if one is damaged."""
+    """Compare every file with its checksum, follow every reference; exit with 1 on damage."""
     opened = Store.open_existing(store)
     result = verify(opened, None if artifact is None else find_artifact(opened, artifact))
     damaged = [
         {"stage": ref.stage, "fingerprint": ref.fingerprint, "file": file}
         for ref, file in result.damaged
     ]
+    missing = [{"artifact": str(each.ref), "needed_by": each.by} for each in result.missing]
     if as_json:
-        print_json({"checked": result.checked, "damaged": damaged})
+        print_json({"checked": result.checked, "damaged": damaged, "missing": missing})
     else:
-        output.print(f"{result.checked} files checked, {len(damaged)} damaged")
+        lost = f", {len(missing)} artifacts missing" if missing else ""
+        output.print(f"{result.checked} files checked, {len(damaged)} damaged{lost}")
         if damaged:
             print_table("damaged", damaged)
             output.print("Build them again: memdec run PIPELINE.yaml --force STAGE")
-    if damaged:
+        if missing:
+            print_table("missing", missing)
+            output.print("Build what is missing: memdec run PIPELINE.yaml")
+    if damaged or missing:
         raise typer.Exit(1)
 
 
 @artifacts_app.command()
 def gc(
     keep: Keep = 3,
+    releases: Releases = RELEASES,
     dry_run: DryRun = False,
     store: StoreUrl = DEFAULT_STORE,
     as_json: Json = False,
 ) -> None:
-    """Delete what the last runs of every pipeline and running builds do not need."""
+    """Delete what the last runs and releases of every pipeline and running builds do not need."""
     opened = Store.open_existing(store)
-    collected = collect_garbage(opened, keep, dry_run=dry_run)
+    collected = collect_garbage(opened, keep, releases, dry_run=dry_run)
     names = [str(ref) for ref in collected.artifacts]
     if as_json:
         print_json({"deleted": names, "bytes": collected.bytes, "dry_run": dry_run})

@@ -12,12 +12,14 @@ from flows.config.config_file import load_config
 from flows.server.console import output, print_json, print_table
 from memdec_core.errors import UserError
 from storage.store.artifact_store import Store
+from storage.store.collection_history import collected
 from storage.store.production import (
     Decision,
     in_production,
     read_decisions,
     record_decision,
     rejection,
+    ways_back,
 )
 from storage.store.run_history import read_history
 from tasks.inputs.finished_run import release_of_run
@@ -67,9 +69,7 @@ def rollback(
 ) -> None:
     """Bring an earlier release back; nothing is rebuilt. No run promotes the one that goes."""
     name, opened = load_config(pipeline).name, Store.open_existing(store)
-    earlier = _earlier(read_decisions(opened, name), name, to)
-    for ref in vars(earlier.release).values():
-        opened.require(ref)
+    earlier = _earlier(opened, name, to)
     decision = Decision(
         action="rolled_back",
         release=earlier.release,
@@ -96,6 +96,7 @@ def history(pipeline: Pipeline, store: StoreUrl = DEFAULT_STORE, as_json: Json =
             "who": each.who,
             "why": each.why,
             "in_production": each is current,
+            "gone": _gone(opened, each) or None,
         }
         for number, each in enumerate(decisions, 1)
     ]
@@ -107,6 +108,10 @@ def history(pipeline: Pipeline, store: StoreUrl = DEFAULT_STORE, as_json: Json =
             output.print(f"What was measured: memdec artifacts show {gates[-1]} --store {store}")
     else:
         output.print(f"{name}: nothing has been decided yet; a finished `memdec run` is judged")
+    if not as_json and (gone := [row for row in rows if row["gone"]]):
+        output.print("Gone, so that they cannot come back:")
+        for row in gone:
+            output.print(f"  {row['number']}: {row['gone']}", soft_wrap=True, markup=False)
 
 
 def _shown(row: Mapping[str, object]) -> dict[str, str]:
@@ -121,28 +126,39 @@ def _shown(row: Mapping[str, object]) -> dict[str, str]:
     }
 
 
-def _earlier(decisions: list[Decision], name: str, number: int | None) -> Decision:
+def _earlier(store: Store, name: str, number: int | None) -> Decision:
     """The decision whose release comes back."""
-    current = in_production(decisions)
-    if current is None:
+    decisions = read_decisions(store, name)
+    if in_production(decisions) is None:
         raise UserError(f"{name} has nothing in production, so there is nothing to go back from")
     if number is not None:
         if number > len(decisions):
             raise UserError(f"--to {number}: the history of {name} has {len(decisions)} decisions")
-        return decisions[number - 1]
-    others = [
-        each
-        for each in decisions
-        if each.action != "kept_back"
-        and each.release != current.release
-        and rejection(decisions, each.release) is None
-    ]
-    if not others:
-        raise UserError(
-            f"{name} has no earlier release that was not rolled back: there is none to go back to; "
-            "--to brings back any decision of `memdec history`"
-        )
-    return others[-1]
+        chosen = decisions[number - 1]
+        if gone := _gone(store, chosen):
+            raise UserError(f"--to {number}: that release cannot come back: {gone}")
+        return chosen
+    for _, each in ways_back(decisions)[1:]:
+        if rejection(decisions, each.release) is None and not _gone(store, each):
+            return each
+    raise UserError(
+        f"{name} has no earlier release that is still there and was not rolled back; "
+        "--to brings back any decision of `memdec history` whose artifacts are there"
+    )
+
+
+def _gone(store: Store, decision: Decision) -> str:
+    """What of a release is not in the store, and why; empty if all is there."""
+    missing = [ref for ref in vars(decision.release).values() if not store.exists(ref)]
+    if not missing:
+        return ""
+    when = collected(store)
+    return "; ".join(
+        f"{ref} was deleted by `memdec artifacts gc` ({when[ref][:10]})"
+        if ref in when
+        else f"{ref} is missing, see `memdec artifacts verify`"
+        for ref in missing
+    )
 
 
 def _record(store: Store, name: str, decision: Decision, *, as_json: bool) -> None:

@@ -7,6 +7,7 @@ REFS = "refs"
 PINS = "pins"
 PRODUCTION = "production"
 WATCH = "watch"
+COLLECTED = "collected"
 CLOCK = "clock"
 TRASH = "trash"
 

@@ -220,7 +220,11 @@ class Store:
 
     def artifacts(self) -> list[ArtifactRef]:
         """Every artifact that exists, sorted by stage and fingerprint."""
-        return [ref for ref in self.known() if self.root.head(manifest_key(ref)) is not None]
+        return [ref for ref in self.known() if self.exists(ref)]
+
+    def exists(self, ref: ArtifactRef) -> bool:
+        """Whether the artifact has a manifest, be it damaged."""
+        return self.root.head(manifest_key(ref)) is not None
 
     def known(self) -> list[ArtifactRef]:
         """Everything that has anything in the store, sealed or not, sorted."""

@@ -7,7 +7,7 @@ to look again. What is in production is what the newest decision that changes it
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
@@ -99,32 +99,32 @@ def record_decision(store: Store, pipeline: str, decision: Decision, after: int)
     return store.root.create(key, decision.model_dump_json(indent=2).encode())
 
 
-class Released(NamedTuple):
-    """What collection leaves alone.
+def ways_back(
+    decisions: Sequence[Decision], count: int | None = None
+) -> list[tuple[int, Decision]]:
+    """The releases that were ever in production, each with the number of its newest decision.
 
-    Attributes:
-        artifacts: Of releases; also what they were made from is kept.
-        gates: Kept by themselves, to be read; what they compared is not.
+    Args:
+        decisions: The history.
+        count: How many to give beside the one in production; all when unset.
+
+    Returns:
+        The one in production first, then those that a rollback brings back, the next first, then
+        those that somebody has rolled back, of which the newest is beyond `count`: a mistaken
+        rollback can be undone.
     """
-
-    artifacts: list[ArtifactRef]
-    gates: list[ArtifactRef]
-
-
-def released(store: Store, keep: int) -> Released:
-    """What is in production anywhere, and what was before: `keep` releases of each pipeline.
-
-    Raises:
-        DamagedArtifact: An entry cannot be read.
-    """
-    found = Released([], [])
-    for pipeline in store.root.folders(PRODUCTION):
-        decisions = read_decisions(store, pipeline)
-        found.gates.extend(each.gate for each in decisions[-max(keep, 1) :] if each.gate)
-        releases = [each for each in decisions if each.action != "kept_back"]
-        for decision in releases[-max(keep, 1) :]:
-            found.artifacts.extend([*decision.artifacts, *vars(decision.release).values()])
-    return found
+    newest = {
+        each.release: (number, each)
+        for number, each in enumerate(decisions, 1)
+        if each.action != "kept_back"
+    }
+    found = sorted(newest.values(), key=lambda each: -each[0])
+    current, others = found[:1], found[1:]
+    good = [each for each in others if rejection(decisions, each[1].release) is None]
+    rejected = [each for each in others if each not in good]
+    if count is not None:
+        good, rejected = good[:count], rejected[:1]
+    return current + good + rejected
 
 
 def _folder(pipeline: str) -> str:

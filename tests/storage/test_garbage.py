@@ -12,6 +12,7 @@ from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.store_errors import DamagedArtifact
 from storage.store.artifact_store import Store
 from storage.store.claims import claim
+from storage.store.collection_history import collected
 from storage.store.holdings import Holding
 from storage.store.pins import pin
 from storage.store.run_history import record_run
@@ -40,7 +41,9 @@ def age(store: Store, seconds: float) -> None:
 
 
 def keys(store: Store) -> set[str]:
-    return {entry.key for entry in store.root.scan("")}
+    """Everything but the records of collections."""
+    every = {entry.key for entry in store.root.scan("")}
+    return {key for key in every if not key.startswith("collected/")}
 
 
 def test_the_last_runs_of_each_pipeline_stay_with_all_they_came_from(any_store: Store) -> None:
@@ -59,9 +62,17 @@ def test_a_dry_run_tells_the_same_and_deletes_nothing(any_store: Store) -> None:
     chain(any_store, 0)
     before = keys(any_store)
     told = collect_garbage(any_store, keep=1, dry_run=True)
-    assert keys(any_store) == before
+    assert {entry.key for entry in any_store.root.scan("")} == before
     assert collect_garbage(any_store, keep=1) == told
     assert keys(any_store) == set()
+
+
+def test_what_goes_is_recorded_once(any_store: Store) -> None:
+    artifacts = chain(any_store, 0)
+    collect_garbage(any_store, keep=1)
+    assert collected(any_store).keys() == set(artifacts)
+    collect_garbage(any_store, keep=1)
+    assert len(any_store.root.scan("collected")) == 1
 
 
 def test_what_a_living_run_has_pinned_stays(any_store: Store) -> None:

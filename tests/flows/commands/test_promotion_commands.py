@@ -1,5 +1,6 @@
 """`memdec rollback`: which release it brings back."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import yaml
 
 from flows.commands import promotion_commands
 from memdec_core.errors import UserError
+from storage.garbage import collect_garbage
 from storage.store.artifact_store import Store
 from storage.store.production import (
     Decision,
@@ -15,7 +17,7 @@ from storage.store.production import (
     read_decisions,
     record_decision,
 )
-from tests.support.artifacts import publish
+from tests.support.artifacts import publish, remove
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def test_each_rollback_goes_one_release_further_back_and_a_number_names_any(
 
     assert roll_back() == 2
     assert roll_back() == 1
-    with pytest.raises(UserError, match=r"no earlier release that was not rolled back.*--to"):
+    with pytest.raises(UserError, match=r"no earlier release that is still there.*--to"):
         roll_back()
     assert roll_back(to=3) == 3
 
@@ -71,3 +73,27 @@ def test_a_release_of_the_same_memory_with_another_weight_can_come_back(
     current = in_production(read_decisions(store, "law"))
     assert current is not None
     assert current.release == first.release
+
+
+def test_a_release_that_was_collected_is_said_to_be_gone_and_cannot_come_back(
+    pipeline: Path, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = [promoted(store, number) for number in (1, 2, 3)]
+    for number, each in enumerate(made):
+        record_decision(store, "law", each, after=number)
+    collect_garbage(store, keep=1, releases=1)
+    promotion_commands.history(pipeline, store=store.url, as_json=True)
+    rows = json.loads(capsys.readouterr().out)["decisions"]
+    assert [row["gone"] is None for row in rows] == [False, True, True]
+    assert "was deleted by `memdec artifacts gc` (20" in rows[0]["gone"]
+    promotion_commands.history(pipeline, store=store.url)
+    assert "Gone, so that they cannot come back:\n  1: " in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"--to 1: that release cannot come back: .*artifacts gc"):
+        promotion_commands.rollback(pipeline, to=1, store=store.url)
+    remove(store, made[1].release.memory)
+    with pytest.raises(UserError, match="no earlier release that is still there"):
+        promotion_commands.rollback(pipeline, store=store.url)
+    with pytest.raises(UserError, match=r"is missing, see `memdec artifacts verify`"):
+        promotion_commands.rollback(pipeline, to=2, store=store.url)
+    current = in_production(read_decisions(store, "law"))
+    assert current == made[2]

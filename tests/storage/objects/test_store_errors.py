@@ -58,7 +58,7 @@ def test_a_read_only_store_can_be_read_and_says_so_when_written(small_disk: Path
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     opened = Store.open(store.url)
     assert opened.artifacts() == [ref]
-    assert verify(opened) == (2, [])
+    assert verify(opened) == (2, [], [])
     for write in (
         lambda: opened.writer(REF, "all", "1" * 32),
         lambda: opened.start_over(ref),
@@ -66,7 +66,7 @@ def test_a_read_only_store_can_be_read_and_says_so_when_written(small_disk: Path
     ):
         with pytest.raises(StoreReadOnly, match=r"cannot be written.*--store"):
             write()
-    assert verify(opened) == (2, [])
+    assert verify(opened) == (2, [], [])
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_an_artifact_is_built_again_beside_the_one_that_is_read(any_store: Store
     record_run(any_store, "demo", None, [REF])
     assert collect_garbage(any_store, 1, grace_seconds=300).leftovers == []
     assert len(collect_garbage(any_store, 1, grace_seconds=-1).leftovers) >= 1
-    assert verify(any_store) == (2, [])
+    assert verify(any_store) == (2, [], [])
 
 
 def test_building_again_that_is_interrupted_leaves_the_old_artifact(any_store: Store) -> None:
@@ -181,7 +181,7 @@ def test_sealing_deletes_what_other_attempts_left(any_store: Store) -> None:
     any_store.seal(REF, draft(any_store))
     keys = {entry.key.split("/", 3)[-1] for entry in any_store.root.scan("artifacts")}
     assert keys - {f"{'1' * 32}/all.reserved"} == {f"{'1' * 32}/all/words.txt", "manifest.json"}
-    assert verify(any_store) == (2, [])
+    assert verify(any_store) == (2, [], [])
 
 
 def test_starting_over_forgets_the_shards_of_an_unfinished_build(any_store: Store) -> None:

@@ -20,7 +20,7 @@ def start_builder(store: Store, log: Path) -> subprocess.Popen[bytes]:
 
 
 def assert_whole(store: Store) -> None:
-    assert verify(store) == (1 + 3 * len(SHARDS), [])
+    assert verify(store) == (1 + 3 * len(SHARDS), [], [])
     readers = store.readers(REF)
     assert sorted(readers) == SHARDS
     for shard, reader in readers.items():

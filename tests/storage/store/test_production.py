@@ -17,6 +17,7 @@ from storage.store.production import (
     read_decisions,
     record_decision,
     rejection,
+    ways_back,
 )
 from tests.support.artifacts import publish
 
@@ -101,7 +102,19 @@ def test_of_two_who_decide_on_what_they_saw_one_has_to_look_again(any_store: Sto
     assert count_decisions(any_store, "law") == 2
 
 
-def test_what_is_in_production_is_never_collected(store: Store) -> None:
+def test_what_can_come_back_is_ordered_as_rollbacks_take_it() -> None:
+    def numbers(*made: tuple[Action, str], count: int | None = None) -> list[int]:
+        return [number for number, _ in ways_back([decision(*each) for each in made], count)]
+
+    first: list[tuple[Action, str]] = [("promoted", digit) for digit in "1234"]
+    assert numbers() == numbers(("kept_back", "1")) == []
+    assert numbers(*first) == [4, 3, 2, 1]
+    assert numbers(*first, count=0) == [4]
+    assert numbers(*first, ("rolled_back", "3")) == [5, 2, 1, 4], "4 is rejected"
+    assert numbers(*first, ("rolled_back", "3"), ("rolled_back", "2"), count=1) == [6, 1, 5]
+
+
+def test_what_is_in_production_and_what_can_come_back_is_never_collected(store: Store) -> None:
     made = [
         publish(store, "memory", {"all": (lambda _folder: None, {})}, {"number": number})
         for number in range(3)
@@ -109,8 +122,9 @@ def test_what_is_in_production_is_never_collected(store: Store) -> None:
     for number, memory in enumerate(made):
         record_decision(store, "law", decision("promoted", str(number), [memory]), after=number)
     record_decision(store, "law", decision("kept_back", "9", [made[0]]), after=3)
-    assert collect_garbage(store, keep=2, grace_seconds=0).artifacts == [made[0]]
-    collect_garbage(store, keep=1, grace_seconds=0)
+    assert collect_garbage(store, keep=1, releases=2, grace_seconds=0).artifacts == []
+    assert collect_garbage(store, keep=2, releases=1, grace_seconds=0).artifacts == [made[0]]
+    collect_garbage(store, keep=1, releases=0, grace_seconds=0)
     assert store.artifacts() == [made[2]]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, TypedDict, cast
 
 from prefect import State, flow
+from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
@@ -81,6 +82,8 @@ def build_memory(
             trial = why_trial(config, promote=promote)
             promotion = decide_promotion(run, config, plan, trial)
             tag_run(promotion["outcome"])
+            if promotion["outcome"] == "kept_back":
+                get_run_logger().warning("kept back: %s", promotion["why"])
     result = BuildResult(
         pipeline=config.name,
         flow_run_id=flow_run.get_id(),

@@ -1,6 +1,6 @@
 """Whether a new memory is at least as good as the one in production: the gate's single checks.
 
-Every check is a number with a limit that it must not exceed. A number with a confidence interval
+Every check is a number with a limit. A number with a confidence interval
 fails only if the whole interval lies above the limit: chance alone keeps nothing back.
 """
 
@@ -22,8 +22,8 @@ class GateCheck(NamedTuple):
         value: The number that was measured.
         ci_low: Lower end of its confidence interval; None where there is none.
         ci_high: Upper end.
-        limit: What it must not exceed.
-        passed: Whether it does not.
+        limit: What it must not exceed; of a `least_check`, must reach.
+        passed: Whether it does so.
     """
 
     check: str
@@ -42,13 +42,23 @@ def interval_check(check: str, base: str | None, interval: Interval, limit: floa
     return GateCheck(check, base, interval.value, low, high, limit, least <= limit)
 
 
+def least_check(check: str, value: float, limit: float) -> GateCheck:
+    """A check of a number that must be at least `limit`."""
+    return GateCheck(f"{check}, at least", None, value, None, None, limit, value >= limit)
+
+
+def weight_check(base: str, alpha: float) -> GateCheck:
+    """Whether the mixture uses the memory at all: a memory with α = 0 changes nothing."""
+    return GateCheck("weight α of the memory, more than", base, alpha, None, None, 0.0, alpha > 0)
+
+
 def verdict(checks: Sequence[GateCheck]) -> str:
     """In one sentence what kept a build back, or that nothing did."""
     failed = [check for check in checks if not check.passed]
     if not failed:
         return f"all {len(checks)} checks passed"
     said = (
-        f"{check.check}{f' ({check.base})' if check.base else ''} is {check.value:.4g}, "
+        f"{check.check}{f' ({check.base})' if check.base else ''}: {check.value:.4g}, "
         f"the limit is {check.limit:.4g}"
         for check in failed
     )

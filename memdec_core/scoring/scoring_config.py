@@ -62,6 +62,15 @@ class PromotionConfig(BaseModel, frozen=True, extra="forbid"):
         description="Put a finished build that passes the gate into production. Without it every "
         "build stays a candidate until `memdec promote`.",
     )
+    min_documents: int = Field(
+        10,
+        ge=1,
+        description="Least documents of each of the splits valid and test. With fewer, confidence "
+        "intervals are too narrow for what they say (EXPERIMENTS.md).",
+    )
+    min_tokens: int = Field(
+        1000, ge=1, description="Least predicted tokens of each of these splits, likewise."
+    )
     max_forgetting: float = Field(
         3.0,
         ge=1,

@@ -43,9 +43,11 @@ class TokenCounts(StageFigures):
 
 
 class TokensFigures(StageFigures):
-    """What the datastore's size follows from."""
+    """What the datastore's size follows from, and what a verdict rests on."""
 
     train: TokenCounts
+    valid: TokenCounts | None = None
+    test: TokenCounts | None = None
 
 
 class TargetsFigures(StageFigures):

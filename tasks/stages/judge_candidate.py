@@ -10,7 +10,14 @@ from memdec_core.errors import UserError
 from memdec_core.models.mixture import mix_token_log_probs
 from memdec_core.scoring.alpha_search import search_alpha
 from memdec_core.scoring.bootstrap import Bootstrap, Interval, perplexity_ratio_interval
-from memdec_core.scoring.promotion_gate import PREVIOUS_TEXT, GateCheck, interval_check, verdict
+from memdec_core.scoring.promotion_gate import (
+    PREVIOUS_TEXT,
+    GateCheck,
+    interval_check,
+    least_check,
+    verdict,
+    weight_check,
+)
 from memdec_core.scoring.result_row import TUNING_SPLIT
 from memdec_core.scoring.scoring_config import EvaluationConfig, PromotionConfig
 from memdec_core.scoring.system_comparison import Scores
@@ -20,7 +27,7 @@ from storage.formats.row_tables import CHECKS
 from tasks.inputs.evaluated_splits import bootstrap_of, open_splits
 from tasks.inputs.finished_run import evaluation_rows
 from tasks.inputs.scored_systems import only_scores, other_corpora, scored_bases
-from tasks.jobs.stage_figures import TargetsFigures
+from tasks.jobs.stage_figures import TargetsFigures, TokensFigures
 from tasks.jobs.stage_work import ShardRun, StageWork
 from tasks.pages.gate_page import gate_page
 
@@ -47,6 +54,7 @@ def judge_shard(run: ShardRun) -> dict[str, JsonValue]:
     """
     limits = run.config(PromotionConfig)
     checks = [
+        *_evidence(run, limits),
         *_on_the_domain(run, limits),
         *_targets(run),
         *_fidelity(run, limits),
@@ -60,6 +68,16 @@ def judge_shard(run: ShardRun) -> dict[str, JsonValue]:
     return {"passed": passed, "why": said}
 
 
+def _evidence(run: ShardRun, limits: PromotionConfig) -> Iterator[GateCheck]:
+    """How much text the verdict rests on."""
+    tokens = run.store.require(run.job.inputs["tokens"])
+    figures = TokensFigures.of(tokens)
+    for split, counts in {TUNING_SPLIT: figures.valid, JUDGED: figures.test}.items():
+        documents, positions = (counts.documents, counts.positions) if counts else (0, 0)
+        yield least_check(f"documents of {split}", documents, limits.min_documents)
+        yield least_check(f"predicted tokens of {split}", positions, limits.min_tokens)
+
+
 def _on_the_domain(run: ShardRun, limits: PromotionConfig) -> Iterator[GateCheck]:
     """The test text of the build, and of what is in production.
 
@@ -68,7 +86,9 @@ def _on_the_domain(run: ShardRun, limits: PromotionConfig) -> Iterator[GateCheck
     bootstrap = _bootstrap(run, "")
     for number, name in scored_bases(run).items():
         text = _Text(run, number)
-        alone, new = text.mixed(None), text.mixed(NEW)
+        alpha = text.alpha(NEW)
+        yield weight_check(name, alpha)
+        alone, new = text.mixed(None), text.mixed(NEW, alpha)
         ratio = perplexity_ratio_interval(new, alone, bootstrap)
         yield interval_check("test perplexity, ratio to the base alone", name, ratio, 1.0)
         if OLD.role not in run.job.inputs:
@@ -76,7 +96,7 @@ def _on_the_domain(run: ShardRun, limits: PromotionConfig) -> Iterator[GateCheck
         ratio = perplexity_ratio_interval(new, text.mixed(OLD), bootstrap)
         yield interval_check("test perplexity, ratio to production", name, ratio, 1.0)
         before = _Text(run, number, PREVIOUS_TEXT)
-        new = before.mixed(NEW, text.alpha(NEW))
+        new = before.mixed(NEW, alpha)
         there = _bootstrap(run, PREVIOUS_TEXT)
         ratio = perplexity_ratio_interval(new, before.mixed(OLD), there)
         said = "perplexity on the test text that production was built with, ratio to production"

@@ -140,7 +140,7 @@ def test_a_pipeline_is_built_reused_changed_and_used(
     store = ("--store", tmp_path / "store")
     first = memdec_json("run", tiny_pipeline, *store, env=prefect_environment)
     assert [stage["stage"] for stage in first["stages"]] == built(first) == ORDER
-    assert first["promotion"] == {"outcome": "promoted", "why": "all 3 checks passed"}
+    assert first["promotion"] == {"outcome": "promoted", "why": "all 8 checks passed"}
     assert perplexity(first, "memory") < perplexity(first, "base")
 
     again = memdec_json("run", tiny_pipeline, *store, env=prefect_environment)

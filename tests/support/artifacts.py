@@ -21,6 +21,7 @@ def publish(
     shards: Mapping[str, tuple[Fill, dict[str, JsonValue]]],
     config: dict[str, JsonValue] | None = None,
     inputs: dict[str, ArtifactRef] | None = None,
+    figures: dict[str, JsonValue] | None = None,
 ) -> ArtifactRef:
     """Builds and seals an artifact.
 
@@ -30,6 +31,7 @@ def publish(
         shards: By name: a function that writes the shard's files into a folder, and its figures.
         config: Identity of the artifact; with the same stage and inputs, the same reference.
         inputs: Artifacts it was made from, by role.
+        figures: Its figures; they are no part of its identity.
     """
     config, inputs = config or {}, inputs or {}
     identity = repr(
@@ -46,7 +48,7 @@ def publish(
         config=config,
         inputs=inputs,
         shards=list(store.committed(ref).values()),
-        figures={},
+        figures=figures or {},
         software={},
     )
     store.seal(ref, draft)

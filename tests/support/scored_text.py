@@ -32,7 +32,15 @@ def publish_tokens(store: Store) -> ArtifactRef:
     """The tokens of all splits, made by a base model with the usual tokenizer."""
     inputs = {"base_model": publish_model(store, seed=0)}
     shards = {f"{split}-00000": (_fill(split), {}) for split in ("train", *LENGTHS)}
-    return publish(store, "tokens", shards, inputs=inputs)
+    lengths = LENGTHS | {"train": TRAIN_LENGTHS}
+    figures: dict[str, JsonValue] = {split: _counts(of) for split, of in lengths.items()}
+    return publish(store, "tokens", shards, inputs=inputs, figures=figures)
+
+
+def _counts(lengths: list[int]) -> JsonValue:
+    positions = sum(max(length - 1, 0) for length in lengths)
+    counts = {"documents": len(lengths), "tokens": sum(lengths), "positions": positions}
+    return {**counts, "characters": 5 * sum(lengths)}
 
 
 def _fill(split: str) -> Fill:

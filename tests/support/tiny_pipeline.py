@@ -60,6 +60,7 @@ def write_tiny_pipeline(folder: Path) -> Path:
         "targets": {"k": 32, "tau": 8.0},
         "training": {"epochs": 2, "batch_tokens": 512},
         "evaluation": {"bootstrap_samples": 200},
+        "promotion": {"min_documents": 3, "min_tokens": 100},
         "schedule": {"watch": None},  # nothing of a test happens by the clock
     }
     path = folder / "tiny.yaml"

@@ -34,6 +34,6 @@ def test_the_verdict_names_every_check_that_failed_with_its_limit() -> None:
     assert verdict([good, good]) == "all 2 checks passed"
     said = verdict([good, bad, bad._replace(base=None)])
     assert said == (
-        "test perplexity, ratio to production (gpt2) is 1.5, the limit is 1; "
-        "test perplexity, ratio to production is 1.5, the limit is 1"
+        "test perplexity, ratio to production (gpt2): 1.5, the limit is 1; "
+        "test perplexity, ratio to production: 1.5, the limit is 1"
     )

@@ -39,7 +39,12 @@ def fill_evaluation(kl: float) -> Fill:
 
 
 def gate_of(
-    store: Store, shifts: Shifts | None = None, *, kl: float = 1.0, production: bool = True
+    store: Store,
+    shifts: Shifts | None = None,
+    *,
+    kl: float = 1.0,
+    production: bool = True,
+    **limits: JsonValue,
 ) -> ShardRun:
     """A gate over published scores; those of a role in `shifts` are so much lower (nats)."""
     shifts = shifts or {}
@@ -57,7 +62,7 @@ def gate_of(
             inputs[name] = publish_scores(store, base, name, shifts.get(name, 0.0))
     ref = ArtifactRef(stage="promotion_gate", fingerprint="d" * 32)
     sections: dict[str, JsonValue] = {
-        "promotion": {"max_forgetting": 2.0},
+        "promotion": {"max_forgetting": 2.0, "min_documents": 2, "min_tokens": 76} | limits,
         "evaluation": {"alphas": [*ALPHAS], "bootstrap_samples": 50},
         "windows": WINDOWS,
     }
@@ -181,3 +186,22 @@ def test_the_first_build_is_compared_with_the_base_alone(store: Store) -> None:
     assert figures["passed"] is True
     assert not [name for name in checks if "production" in name or "KL" in name]
     assert "Nothing is in production yet" in page
+
+
+def test_a_verdict_on_little_text_keeps_the_memory_back(store: Store) -> None:
+    figures, checks, page = judged(gate_of(store, production=False, min_documents=3))
+    assert {name for name, check in checks.items() if not check["passed"]} == {
+        "documents of test, at least"
+    }
+    assert checks["documents of valid, at least"]["value"] == 4
+    assert checks["predicted tokens of test, at least"]["value"] == POSITIONS["test"]
+    assert figures["why"] == "documents of test, at least: 2, the limit is 3"
+    assert "Documents of test, at least: 2" in page
+
+
+def test_a_memory_that_the_mixture_does_not_use_is_kept_back(store: Store) -> None:
+    figures, checks, _ = judged(gate_of(store, {"memory_scores": 30.0}, production=False))
+    assert not figures["passed"]
+    weight = checks["weight α of the memory, more than"]
+    assert (weight["value"], weight["passed"]) == (0.0, False)
+    assert checks["test perplexity, ratio to the base alone"]["passed"], "it does no harm"

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import openai
 import pytest
@@ -28,13 +29,13 @@ from tests.services.published import events_of, newest_page
 from tests.support.tiny_pipeline import write_documents, write_tiny_pipeline
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
-NAME = "operated"
 
 
 class Operation:
     """A pipeline that has run and is deployed, with a worker, as its operator sees it."""
 
     def __init__(self, pipeline: Path, store: Path, client: SyncPrefectClient) -> None:
+        self.name = yaml.safe_load(pipeline.read_text())["name"]
         self.pipeline = pipeline
         self.documents = pipeline.parent / "domain.jsonl"
         self.store = store
@@ -42,7 +43,7 @@ class Operation:
 
     def look(self) -> FlowRun:
         """Runs the watch, as its schedule would, to its end."""
-        deployment = self._client.read_deployment_by_name(f"watch-corpus/{NAME}")
+        deployment = self._client.read_deployment_by_name(f"watch-corpus/{self.name}")
         run = self._client.create_flow_run_from_deployment(deployment.id)
         return self.ended(run)
 
@@ -57,7 +58,7 @@ class Operation:
 
     def builds(self) -> list[FlowRun]:
         """The builds so far, oldest first."""
-        deployment = self._client.read_deployment_by_name(f"build-memory/{NAME}")
+        deployment = self._client.read_deployment_by_name(f"build-memory/{self.name}")
         ours = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
         runs = self._client.read_flow_runs(deployment_filter=ours)
         return sorted(runs, key=lambda run: run.created or 0)
@@ -75,7 +76,7 @@ class Operation:
 
     def updates(self) -> int:
         """How often the corpus was announced as changed."""
-        return len(events_of(self._client, "memdec.corpus.updated", NAME))
+        return len(events_of(self._client, "memdec.corpus.updated", self.name))
 
     def page(self, key: str) -> str:
         """The newest version of a page."""
@@ -90,7 +91,7 @@ class Operation:
 def operation(tmp_path: Path, prefect_environment: Mapping[str, str]) -> Iterator[Operation]:
     pipeline = write_tiny_pipeline(tmp_path / "pipeline")
     config = yaml.safe_load(pipeline.read_text())
-    config["name"] = NAME
+    config["name"] = f"operated-{uuid4().hex[:8]}"  # the server knows other tests' runs
     config["watch"] = {"quiet_seconds": 0}
     # enough training to learn the order of words, which a poisoned corpus loses
     config["training"] |= {"epochs": 15, "learning_rate": 0.01}
@@ -109,12 +110,15 @@ def operation(tmp_path: Path, prefect_environment: Mapping[str, str]) -> Iterato
 class Served:
     """The server, asked again and again by a client that counts what fails."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, model: str) -> None:
+        self._model = model
         self._client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
 
     def fingerprint(self) -> str:
         """Which models answer, perhaps with no text: the end of it may be drawn at once."""
-        answer = self._client.completions.create(model=NAME, prompt="the court", max_tokens=3)
+        answer = self._client.completions.create(
+            model=self._model, prompt="the court", max_tokens=3
+        )
         assert answer.choices[0].finish_reason in {"stop", "length"}
         return str(answer.system_fingerprint)
 
@@ -143,7 +147,7 @@ def serving(operation: Operation) -> Iterator[Served]:
         assert server.stdout is not None
         found = re.search(r"at (http://\S+)", server.stdout.readline())
         assert found
-        yield Served(found[1])
+        yield Served(found[1], operation.name)
 
 
 def append(documents: Path, scratch: Path) -> None:
@@ -181,9 +185,9 @@ def test_a_changed_corpus_is_built_judged_and_served_and_a_poisoned_one_is_not(
         second = operation.next_build(before=0)
         assert second.state_name == "Promoted", second.state
         stages = operation.stages(second)
-        assert stages["Prepare the base model of operated"] == "Cached"
+        assert stages[f"Prepare the base model of {operation.name}"] == "Cached"
         assert stages["Read the documents for the base model"] == "Cached"
-        assert stages["Train the memory of operated"] == "Completed"
+        assert stages[f"Train the memory of {operation.name}"] == "Completed"
         after = served.other_than(before)
 
         if poisoned:
@@ -196,7 +200,7 @@ def test_a_changed_corpus_is_built_judged_and_served_and_a_poisoned_one_is_not(
         : 2 + poisoned
     ]
     assert [each["in_production"] for each in decisions] == [False, True, False][: 2 + poisoned]
-    assert "Build the memory of operated" in decisions[-1]["who"]
+    assert f"Build the memory of {operation.name}" in decisions[-1]["who"]
 
 
 def check_kept_back(operation: Operation, build: FlowRun) -> None:
@@ -205,5 +209,5 @@ def check_kept_back(operation: Operation, build: FlowRun) -> None:
     assert build.state is not None
     why = "perplexity on the test text that production was built with, ratio to production"
     assert why in str(build.state.message)
-    assert why in operation.page(f"{NAME}-promotion-gate")
-    assert "kept back" in operation.page(f"{NAME}-release")
+    assert why in operation.page(f"{operation.name}-promotion-gate")
+    assert "kept back" in operation.page(f"{operation.name}-release")

@@ -9,6 +9,7 @@ from flows.commands.deploy_command import deploy
 from flows.commands.explain_command import explain
 from flows.commands.export_command import export
 from flows.commands.generate_command import generate
+from flows.commands.lineage_command import lineage
 from flows.commands.plan_command import plan
 from flows.commands.promotion_commands import history, promote, rollback
 from flows.commands.run_command import run
@@ -28,7 +29,7 @@ app = typer.Typer(
 for _command in (
     *(run, plan, compare, watch),
     *(generate, chat, explain, serve, export),
-    *(promote, rollback, history, deploy, serve_flows, tokenizers),
+    *(promote, rollback, history, lineage, deploy, serve_flows, tokenizers),
 ):
     app.command()(_command)
 app.add_typer(artifacts_app, name="artifacts")

@@ -14,7 +14,7 @@ from flows.planning.plan import plan_pipeline, release_of
 from flows.server.console import output, screen
 from memdec_core.errors import UserError
 from storage.store.artifact_store import Store
-from storage.store.production import in_production, read_decisions
+from storage.store.production import read_decisions, ways_back
 from tasks.serving.server_settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -117,9 +117,10 @@ def _served(store: Store, config: PipelineConfig, *, follow: bool) -> "ServedPip
     """
     from tasks.serving.open_models import ServedPipeline
 
-    current = in_production(read_decisions(store, config.name)) if follow else None
-    release = release_of(plan_pipeline(config)) if current is None else current.release
-    return ServedPipeline(config.name, release.base, release.memory, release.evaluation)
+    decisions = read_decisions(store, config.name) if follow else []
+    for number, current in ways_back(decisions)[:1]:
+        return ServedPipeline(config.name, current.release, number)
+    return ServedPipeline(config.name, release_of(plan_pipeline(config)), None)
 
 
 def _api_key(variable: str | None) -> SecretStr | None:

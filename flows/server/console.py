@@ -68,7 +68,8 @@ def _noted_interrupts() -> threading.Event:
 def _exit_stopped() -> NoReturn:
     screen.print(
         "stopped; what was finished is kept, the same command goes on from there "
-        "(a stage of --force from its beginning)"
+        "(a stage of --force from its beginning)",
+        soft_wrap=True,
     )
     sys.exit(EXIT_STOPPED)
 

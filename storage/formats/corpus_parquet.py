@@ -126,3 +126,8 @@ class CorpusReader:
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group, columns=["doc_id", "text"], use_threads=False)
                 yield table.column("doc_id").to_pylist(), table.column("text").to_pylist()
+
+    def names(self, part: str) -> list[str]:
+        """The ids of a part's documents."""
+        table = pq.read_table(self._reader.local_path(part), columns=["doc_id"])
+        return list(table.column("doc_id").to_pylist())

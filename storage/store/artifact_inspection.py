@@ -1,6 +1,7 @@
 """Artifacts as people look at them: found by the short names they type, and compared."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pydantic import JsonValue
@@ -9,6 +10,9 @@ from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import Manifest
 from storage.objects.store_errors import MissingArtifact
 from storage.store.artifact_store import Store
+from storage.store.production import read_decisions
+
+SERVED_DIGITS = 8
 
 
 def find_artifact(store: Store, text: str) -> ArtifactRef:
@@ -30,6 +34,31 @@ def find_artifact(store: Store, text: str) -> ArtifactRef:
         raise MissingArtifact(f"{store.url}: no artifact {text}; `memdec artifacts ls` lists them")
     names = ", ".join(str(ref) for ref in found[:8])
     raise MissingArtifact(f"{text} may be any of {len(found)} artifacts ({names}); give more of it")
+
+
+def served_fingerprint(parts: Sequence[ArtifactRef]) -> str:
+    """What an answer says of the models behind it: the beginnings of base and memories."""
+    return "-".join(ref.fingerprint[:SERVED_DIGITS] for ref in parts)
+
+
+def find_named(store: Store, text: str) -> list[ArtifactRef]:
+    """What a `served_fingerprint`, `PIPELINE:NUMBER` of a decision, or an artifact's name means.
+
+    Raises:
+        MissingArtifact: There is no such thing in the store.
+    """
+    pipeline, colon, number = text.partition(":")
+    if colon:
+        decisions = read_decisions(store, pipeline)
+        if not number.isdecimal() or not 1 <= int(number) <= len(decisions):
+            raise MissingArtifact(
+                f"{store.url}: {text} is no release; {pipeline} has {len(decisions)} decisions, "
+                "see `memdec history`"
+            )
+        return list(vars(decisions[int(number) - 1].release).values())
+    if re.fullmatch(rf"[0-9a-f]{{{SERVED_DIGITS}}}(-[0-9a-f]{{{SERVED_DIGITS}}})+", text):
+        return [find_artifact(store, part) for part in text.split("-")]
+    return [find_artifact(store, text)]
 
 
 class Change(NamedTuple):

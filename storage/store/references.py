@@ -64,7 +64,7 @@ def _of_releases(
     decisions = read_decisions(store, pipeline)
     current = in_production(decisions)
     for number, each in ways_back(decisions, releases):
-        said = ", which is in production," if each is current else ""
+        said = " (in production)" if each is current else ""
         for ref in dict.fromkeys([*vars(each.release).values(), *each.artifacts]):
             by = f"release {number} of {pipeline}{said}"
             yield Reference(ref, by, lasting=each is current)

@@ -112,9 +112,9 @@ def _add_service(app: FastAPI, slot: EngineSlot, metrics: ServerMetrics) -> None
         return HTMLResponse(page, headers=_PAGE_HEADERS)
 
     @app.get("/health", response_model=None)
-    async def health() -> dict[str, str]:
+    async def health() -> dict[str, object]:
         slot.check()
-        return {"status": "ok"}
+        return {"status": "ok", **slot.running[0].catalog.state()}
 
     @app.get("/metrics", response_model=None)
     async def prometheus() -> Response:

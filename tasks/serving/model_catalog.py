@@ -20,10 +20,14 @@ class ServedMemory(NamedTuple):
     Attributes:
         name: Its pipeline's.
         alpha: Its weight where a request gives none.
+        artifact: Where `memdec lineage` begins.
+        release: Number of its release in the pipeline's history; None if nobody promoted it.
     """
 
     name: str
     alpha: float
+    artifact: str
+    release: int | None
 
 
 class ModelCatalog:
@@ -82,14 +86,22 @@ class ModelCatalog:
     def card(self, model: str) -> dict[str, object]:
         """A model as `/v1/models` lists it."""
         self.require(model)
-        alpha = 0.0 if model == BASE else self.memories[model].alpha
+        said: dict[str, object] = {"alpha": 0.0, "base": self.base_name}
+        if model != BASE:
+            memory = self.memories[model]
+            said |= {"alpha": memory.alpha, "memory": memory.artifact, "release": memory.release}
         return {
             "id": model,
             "object": "model",
             "created": self.created,
             "owned_by": "memdec",
-            "memdec": {"alpha": alpha, "base": self.base_name},
+            "memdec": said,
         }
+
+    def state(self) -> dict[str, object]:
+        """Which models answer: their fingerprint, and every memory's release."""
+        releases = {name: memory.release for name, memory in self.memories.items()}
+        return {"system_fingerprint": self.fingerprint, "releases": releases}
 
     def weights(
         self, model: str, alpha: float | None, memories: Mapping[str, float] | None

@@ -14,8 +14,9 @@ from memdec_core.models.model_loading import load_model, resolve_device
 from memdec_core.serving.models import ServedModels
 from memdec_core.text.tokenizer_loading import load_tokenizer
 from memdec_core.text.tokenizer_match import explain_difference, real_vocab_size
-from storage.objects.artifact_ref import ArtifactRef
+from storage.store.artifact_inspection import served_fingerprint
 from storage.store.artifact_store import Store
+from storage.store.production import Release
 from tasks.inputs.finished_run import evaluated_alpha
 from tasks.inputs.scored_systems import name_bases
 from tasks.serving.engine_slot import ServedSet
@@ -24,12 +25,17 @@ from tasks.use.opened_models import model_folder
 
 
 class ServedPipeline(NamedTuple):
-    """What a pipeline has made that can be served."""
+    """What a pipeline has made that can be served.
+
+    Attributes:
+        name: The pipeline's.
+        release: What is served.
+        number: That of the decision which brought it into production; None if none did.
+    """
 
     name: str
-    base: ArtifactRef
-    memory: ArtifactRef
-    evaluation: ArtifactRef
+    release: Release
+    number: int | None
 
 
 def open_models(
@@ -55,16 +61,20 @@ def open_models(
             f"a pipeline is called `{BASE}`, which is the name of the base alone here; "
             "give it another `name` in its YAML file"
         )
-    first = pipelines[0].base
-    folders = [model_folder(store, ref) for ref in (first, *(each.memory for each in pipelines))]
+    first = pipelines[0].release.base
+    parts = (first, *(each.release.memory for each in pipelines))
+    folders = [model_folder(store, ref) for ref in parts]
     tokenizer = load_tokenizer(folders[0])
     for pipeline, folder in zip(pipelines, folders[1:], strict=True):
         _check_tokenizer(tokenizer, folder, pipeline.name)
     memories = [
         ServedMemory(
-            pipeline.name, evaluated_alpha(store, pipeline.evaluation) if alpha is None else alpha
+            name,
+            evaluated_alpha(store, release.evaluation) if alpha is None else alpha,
+            str(release.memory),
+            number,
         )
-        for pipeline in pipelines
+        for name, release, number in pipelines
     ]
     where, vocabulary = resolve_device(device), real_vocab_size(tokenizer)
     base, *others = (TransformerLM(load_model(each, where), vocabulary) for each in folders)
@@ -73,9 +83,7 @@ def open_models(
         memories=memories,
         tokenizer=tokenizer,
         stop_tokens=stop_tokens_of(base.model),
-        fingerprint="-".join(
-            ref.fingerprint[:8] for ref in (first, *(pipeline.memory for pipeline in pipelines))
-        ),
+        fingerprint=served_fingerprint(parts),
         created=int(time.time()),
     )
     # every request of ours says its weights

@@ -89,7 +89,9 @@ class ProductionFollower:
         try:
             if current != self._served:
                 self._slot.replace(self._opened(current))
-                self._on_change(f"now serving {', '.join(str(each.memory) for each in current)}")
+                self._on_change(
+                    f"now serving {', '.join(str(each.release.memory) for each in current)}"
+                )
         except StorageError:
             raise  # the next look tries again
         except Exception:

@@ -75,6 +75,11 @@ def _served() -> ServedSet:
         for width, layers, heads in ((192, 4, 4), (128, 2, 2))
     )
     catalog = ModelCatalog(
-        "b", [ServedMemory("m", 0.5)], tiny_tokenizer(), frozenset(), "random", 1_700_000_000
+        "b",
+        [ServedMemory("m", 0.5, "memory/m", None)],
+        tiny_tokenizer(),
+        frozenset(),
+        "random",
+        1_700_000_000,
     )
     return ServedSet(ServedModels(base, (memory,), (0.5,)), catalog)

@@ -75,7 +75,10 @@ def models(
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = CHAT_TEMPLATE if chat else None
     base, *memories = map(part, seeds)
-    named = [ServedMemory(name, alpha) for name, alpha in ALPHAS.items()][: len(memories)]
+    named = [
+        ServedMemory(name, alpha, f"memory/{number}", number)
+        for number, (name, alpha) in enumerate(ALPHAS.items(), 1)
+    ][: len(memories)]
     catalog = ModelCatalog("tiny", named, tokenizer, stop_tokens, f"seeds{seeds}", 1_700_000_000)
     return ServedSet(ServedModels(base, tuple(memories), (0.0,) * len(memories)), catalog)
 

@@ -68,6 +68,7 @@ def run_tiny_pipeline(folder: Path, environment: Mapping[str, str]) -> TinyRun:
         "targets": {"k": 16, "tau": 8.0},
         "training": {"epochs": 1, "batch_tokens": 512, "learning_rate": 0.003},
         "evaluation": {"bootstrap_samples": 100, "bases": [first, second]},
+        "promotion": {"min_documents": 1, "min_tokens": 1},
         "schedule": {"watch": None},  # nothing of a test happens by the clock
         "comparison": COMPARISON
         | {"elsewhere": {"general": {"documents": [str(folder / "general.jsonl")]}}},

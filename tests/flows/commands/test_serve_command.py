@@ -55,6 +55,7 @@ def test_a_pipeline_is_served_until_sigterm(tiny_run: TinyRun) -> None:
                 model="tiny", messages=[{"role": "user", "content": "the court"}], max_tokens=4
             )
         assert chat.choices[0].message.role == "assistant"
+        answered_by = str(chat.system_fingerprint)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0
@@ -66,6 +67,23 @@ def test_a_pipeline_is_served_until_sigterm(tiny_run: TinyRun) -> None:
     assert {name: [text] for name, text in texts.items()} == {
         name: generated[name] for name in texts
     }
+    check_lineage(tiny_run, answered_by)
+
+
+def check_lineage(run: TinyRun, answered_by: str) -> None:
+    """An answer leads back to the documents it was made of."""
+    store = ("--store", run.store)
+    found = memdec_json("lineage", answered_by, *store)
+    memories = [
+        row["artifact"] for row in found["artifacts"] if row["artifact"].startswith("memory/")
+    ]
+    assert [name.split("/")[1][:8] for name in memories] == [answered_by.split("-")[1]]
+    (splits,) = found["documents"].values()
+    names = {name for ids in splits.values() for name in ids}
+    assert names == {f"doc/1/{number}" for number in range(40)}
+    shown = memdec("lineage", memories[0], *store)
+    assert "Documents of corpus/" in shown.stdout
+    assert "; --json has all)" in shown.stdout
 
 
 def test_a_key_from_the_environment_is_asked_for(tiny_run: TinyRun) -> None:

@@ -50,6 +50,8 @@ def test_every_document_is_read_back_in_order_from_parts_of_the_size_asked_for(
             assert len(inside) == 1 or (inside and size <= part_characters)
             found += inside
         assert found == [(d.doc_id, d.text) for s, d in documents if s == split]
+        names = [name for part in reader.parts(split) for name in reader.names(part)]
+        assert names == [name for name, _ in found]
 
 
 def test_batches_are_bounded_by_characters(store: Store) -> None:

@@ -6,8 +6,14 @@ import pytest
 
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.store_errors import MissingArtifact
-from storage.store.artifact_inspection import diff, find_artifact
+from storage.store.artifact_inspection import (
+    diff,
+    find_artifact,
+    find_named,
+    served_fingerprint,
+)
 from storage.store.artifact_store import Store
+from storage.store.production import Decision, Release, record_decision
 from tests.support.artifacts import publish
 
 
@@ -82,3 +88,23 @@ def test_an_ambiguous_name_lists_what_it_may_be(store: Store, refs: list[Artifac
 def test_an_unknown_name_says_how_to_list_them(store: Store, refs: list[ArtifactRef]) -> None:
     with pytest.raises(MissingArtifact, match="artifacts ls"):
         find_artifact(store, "memory/0123")
+
+
+def test_a_release_and_what_an_answer_says_of_its_models_are_found(store: Store) -> None:
+    parts = {
+        role: publish(store, stage, {"all": (write_a, {})}, {"role": role})
+        for role, stage in (("base", "base_model"), ("memory",) * 2, ("evaluation",) * 2)
+    }
+    made = Decision(
+        action="promoted", release=Release(**parts), artifacts=[], who="me", why="a test"
+    )
+    record_decision(store, "law", made, after=0)
+    assert find_named(store, "law:1") == list(parts.values())
+    served = [parts["base"], parts["memory"]]
+    assert find_named(store, served_fingerprint(served)) == served
+    assert find_named(store, f"memory/{parts['memory'].fingerprint[:5]}") == [parts["memory"]]
+    for nothing in ("law:2", "law:0", "law:x", "other:1"):
+        with pytest.raises(MissingArtifact, match="is no release"):
+            find_named(store, nothing)
+    with pytest.raises(MissingArtifact, match="no artifact"):
+        find_named(store, "00000000-00000000")

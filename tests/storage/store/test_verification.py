@@ -95,7 +95,7 @@ def test_what_production_needs_is_followed_to_the_corpus(any_store: Store, lost:
     assert missing(any_store) == []
     gone = corpus if lost == "corpus" else release.memory
     remove(any_store, gone)
-    assert missing(any_store) == [(gone, "release 1 of law, which is in production,")]
+    assert missing(any_store) == [(gone, "release 1 of law (in production)")]
 
 
 def test_what_an_earlier_release_or_a_finished_run_needs_is_missed(any_store: Store) -> None:

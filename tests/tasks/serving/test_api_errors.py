@@ -106,10 +106,19 @@ def test_models_are_listed_with_their_tuned_weights(client: openai.OpenAI) -> No
     listed = client.models.list().data
     assert [(model.id, model.memdec) for model in listed] == [  # type: ignore[attr-defined]
         ("base", {"alpha": 0.0, "base": "tiny"}),
-        ("law", {"alpha": 0.3, "base": "tiny"}),
-        ("biomed", {"alpha": 0.6, "base": "tiny"}),
+        ("law", {"alpha": 0.3, "base": "tiny", "memory": "memory/1", "release": 1}),
+        ("biomed", {"alpha": 0.6, "base": "tiny", "memory": "memory/2", "release": 2}),
     ]
     assert client.models.retrieve("law") == listed[1]
+
+
+def test_health_says_which_models_and_releases_answer(server: RunningServer) -> None:
+    said = httpx.get(f"{server.url}/health").json()
+    assert said == {
+        "status": "ok",
+        "system_fingerprint": server.slot.running[0].catalog.fingerprint,
+        "releases": {"law": 1, "biomed": 2},
+    }
 
 
 def test_who_has_no_key_is_turned_away(one_thread: None) -> None:

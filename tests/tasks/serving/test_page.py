@@ -16,6 +16,8 @@ CHROMIUM = shutil.which("chromium")
 EXPECTED = ("responded with a status of 40", "responded with a status of 503")
 """What the browser says of answers that tests ask for, and of a server that ends before it."""
 
+SERVED = "tiny with law (release 1, memory/1), biomed (release 2, memory/2)"
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
@@ -51,7 +53,7 @@ def test_two_columns_show_how_the_memory_changes_every_token(
     page: "playwright_api.Page", server: RunningServer, tmp_path: Path
 ) -> None:
     page.goto(server.url)
-    page.get_by_text("tiny with 2 memories").wait_for()
+    page.get_by_text(SERVED).wait_for()
     page.fill("#prompt", "The memory of a <b>small</b> model")
     page.select_option("#memory", "biomed")
     assert page.input_value("#alpha") == "0.6"
@@ -89,7 +91,7 @@ def test_alpha_zero_makes_both_columns_alike(
     page: "playwright_api.Page", server: RunningServer
 ) -> None:
     page.goto(server.url)
-    page.get_by_text("tiny with 2 memories").wait_for()
+    page.get_by_text(SERVED).wait_for()
     page.fill("#prompt", "The memory")
     page.fill("#alpha", "0")
     assert page.inner_text("#memory-title") == "base + law (α = 0.00)"
@@ -102,7 +104,7 @@ def test_alpha_zero_makes_both_columns_alike(
 
 def test_a_mistake_is_shown(page: "playwright_api.Page", server: RunningServer) -> None:
     page.goto(server.url)
-    page.get_by_text("tiny with 2 memories").wait_for()
+    page.get_by_text(SERVED).wait_for()
     page.evaluate("document.querySelector('#tokens').value = 99999")
     page.evaluate("run()")
     page.get_by_text("this server makes at most 4096").wait_for()
@@ -114,7 +116,7 @@ def test_stopping_frees_the_rows_and_keeps_the_text(
     page: "playwright_api.Page", server: RunningServer
 ) -> None:
     page.goto(server.url)
-    page.get_by_text("tiny with 2 memories").wait_for()
+    page.get_by_text(SERVED).wait_for()
     page.fill("#prompt", "The memory")
     page.fill("#tokens", "240")
     page.click("#go")
@@ -135,5 +137,5 @@ def test_a_key_is_asked_for_where_one_is_needed(
         page.get_by_text("the API key is missing or wrong").wait_for()
         page.fill("#key-value", KEY)
         page.press("#key-value", "Enter")
-        page.get_by_text("tiny with 2 memories").wait_for()
+        page.get_by_text(SERVED).wait_for()
         assert page.locator("#problem").is_hidden()

@@ -14,9 +14,9 @@ from storage.store.production import (
     Action,
     Decision,
     Release,
-    in_production,
     read_decisions,
     record_decision,
+    ways_back,
 )
 from tasks.serving import production_follower
 from tasks.serving.engine_slot import EngineSlot, ServedSet
@@ -46,14 +46,12 @@ def decide(store: Store, action: Action, digit: str) -> None:
 
 
 def current(store: Store) -> list[ServedPipeline]:
-    decision = in_production(read_decisions(store, "law"))
-    assert decision is not None
-    release = decision.release
-    return [ServedPipeline("law", release.base, release.memory, release.evaluation)]
+    (number, decision), *_ = ways_back(read_decisions(store, "law"))
+    return [ServedPipeline("law", decision.release, number)]
 
 
 def opened(served: Sequence[ServedPipeline]) -> ServedSet:
-    digit = served[0].memory.fingerprint[0]
+    digit = served[0].release.memory.fingerprint[0]
     if digit == "8":
         raise RuntimeError("the device has too little memory")
     if digit not in SEEDS:

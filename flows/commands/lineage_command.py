@@ -6,12 +6,12 @@ import typer
 
 from flows.commands.command_options import DEFAULT_STORE, Json, StoreUrl
 from flows.server.console import output, print_json, print_table
-from storage.formats.corpus_parquet import CorpusReader
 from storage.objects.artifact_ref import ArtifactRef
 from storage.objects.manifest import Manifest
 from storage.store.artifact_inspection import find_named
 from storage.store.artifact_store import Store
 from storage.store.references import recorded
+from tasks.inputs.corpus_documents import document_names
 from tasks.pages.lineage import trace
 
 SHOWN_DOCUMENTS = 5
@@ -43,7 +43,7 @@ def lineage(named: Named, store: StoreUrl = DEFAULT_STORE, as_json: Json = False
     users = _users(opened)
     rows = [_row(each, users.get(each.ref, [])) for each in newest_first]
     corpora = {
-        str(each.ref): _documents(opened, each.ref)
+        str(each.ref): document_names(opened, each.ref)
         for each in newest_first
         if each.ref.stage == "corpus"
     }
@@ -84,11 +84,3 @@ def _users(store: Store) -> dict[ArtifactRef, list[str]]:
     for each in recorded(store):
         users.setdefault(each.ref, []).append(each.by)
     return users
-
-
-def _documents(store: Store, corpus: ArtifactRef) -> dict[str, list[str]]:
-    reader = CorpusReader(store.only(corpus))
-    return {
-        split: [name for part in reader.parts(split) for name in reader.names(part)]
-        for split in ("train", "valid", "test")
-    }

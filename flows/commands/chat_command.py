@@ -14,6 +14,7 @@ from flows.config.config_file import load_config
 from flows.planning.plan import plan_pipeline
 from flows.server.console import screen
 from memdec_core.errors import UserError
+from memdec_core.text.sound_text import sound_text
 from storage.store.artifact_store import Store
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def chat(  # noqa: PLR0913 - each is an option of the command
     sampling = options.continuation_config(
         max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed
     )
+    sound_text(system or "", "--system")
+    options.keep_undecodable_input()
     plan = plan_pipeline(load_config(pipeline, overrides or []))
     opened = Store.open_existing(store)
     from tasks.inputs.finished_run import evaluated_alpha
@@ -56,6 +59,7 @@ def chat(  # noqa: PLR0913 - each is an option of the command
             if line == "/exit":
                 break
             try:
+                sound_text(line, "what you said")
                 if line.startswith("/"):
                     _obey(conversation, line)
                 elif line:

@@ -1,5 +1,7 @@
 """Options that several subcommands share, and the settings they make."""
 
+import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -7,6 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from memdec_core.errors import UserError
+from memdec_core.text.sound_text import sound_text
 from tasks.jobs.run_settings import RunSettings, StageTimeout
 
 if TYPE_CHECKING:
@@ -71,6 +74,22 @@ MaxNewTokens = Annotated[int, typer.Option(min=1, help="Most tokens to add.")]
 Temperature = Annotated[float, typer.Option(min=0, help="0 is greedy; 1 samples.")]
 TopP = Annotated[float, typer.Option(min=0, max=1, help="Sample among this much probability.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the samples.")]
+
+
+def piped_text() -> str:
+    """All of standard input, without the line end at its end.
+
+    Raises:
+        UserError: It is not UTF-8.
+    """
+    keep_undecodable_input()
+    return sound_text(sys.stdin.read().removesuffix("\n"), "standard input")
+
+
+def keep_undecodable_input() -> None:
+    """Lets bytes of standard input that are no UTF-8 reach `sound_text`, which names them."""
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
 def run_settings(

@@ -11,6 +11,7 @@ from flows.commands import command_options as options
 from flows.config.config_file import load_config
 from flows.planning.plan import plan_pipeline
 from flows.server.console import output, print_json, screen
+from memdec_core.text.sound_text import sound_text
 from storage.store.artifact_store import Store
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def explain(  # noqa: PLR0913 - each is an option of the command
     as_json: options.Json = False,
 ) -> None:
     """Show which contexts of the corpus put the probability of a next token there."""
+    sound_text(prompt, "--prompt")
+    sound_text(token or "", "--token")
     from tasks.inputs.finished_run import evaluated_alpha
     from tasks.use.explain_token import explain_token  # PyTorch takes seconds to import
     from tasks.use.explained_position import ExplainedPipeline

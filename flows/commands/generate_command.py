@@ -1,6 +1,5 @@
 """`memdec generate`: base and base+memory side by side."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ from flows.commands import command_options as options
 from flows.config.config_file import load_config
 from flows.planning.plan import plan_pipeline
 from flows.server.console import output, print_json
+from memdec_core.text.sound_text import sound_text
 from storage.store.artifact_store import Store
 
 Prompt = Annotated[
@@ -55,10 +55,10 @@ def generate(  # noqa: PLR0913 - each is an option of the command
         repetition_penalty=repetition_penalty,
         num_beams=num_beams,
         num_samples=num_samples,
-        stop=stop or (),
+        stop=[sound_text(each, "--stop") for each in stop or ()],
         seed=seed,
     )
-    text = sys.stdin.read().removesuffix("\n") if prompt == "-" else prompt
+    text = options.piped_text() if prompt == "-" else sound_text(prompt, "--prompt")
     plan = plan_pipeline(load_config(pipeline, overrides or []))
     opened = Store.open_existing(store)
     from tasks.inputs.finished_run import evaluated_alpha

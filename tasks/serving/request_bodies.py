@@ -4,11 +4,26 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from memdec_core.text.sound_text import sound_text
+
 Weight = Annotated[float, Field(ge=0, le=1)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
 StopString = Annotated[str, Field(min_length=1)]
 TokenId = Annotated[int, Field(ge=0)]
 Prompt = str | list[TokenId]
+
+
+def _require_sound(value: Any, where: str) -> None:  # noqa: ANN401 - likewise
+    """Refuses half of a surrogate pair anywhere, which JSON can spell and no tokenizer takes."""
+    if isinstance(value, str):
+        sound_text(value, where)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            _require_sound(name, where)
+            _require_sound(item, f"`{name}`")
+    elif isinstance(value, list):
+        for item in value:
+            _require_sound(item, where)
 
 
 class StreamOptions(BaseModel, frozen=True, extra="forbid", strict=True):
@@ -55,6 +70,7 @@ class RequestFields(BaseModel, frozen=True, extra="forbid", strict=True):
     @model_validator(mode="before")
     @classmethod
     def _without_nulls(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the client sent
+        _require_sound(data, "the body")
         if isinstance(data, dict):
             return {name: value for name, value in data.items() if value is not None}
         return data

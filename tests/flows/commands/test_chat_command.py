@@ -45,13 +45,24 @@ def conversation(run: TinyRun, alpha: float) -> Conversation:
 
 
 def test_lines_of_a_pipe_are_answered_and_obeyed(tiny_run: TinyRun) -> None:
-    lines = ["the court", "/alpha 0.3", "", "shall", "/alpha x", "/quit", "/reset", "the court"]
+    lines = [
+        "the court",
+        "/alpha 0.3",
+        "",
+        "no \udcff",
+        "shall",
+        "/alpha x",
+        "/quit",
+        "/reset",
+        "the court",
+    ]
     done = subprocess.run(
         chat_command(
             tiny_run, "--alpha", "0.6", "--temperature", "0", "--max-new-tokens", str(NEW),
             "--system", "be brief",
         ),
         input="\n".join([*lines, "/exit", "never"]) + "\n",
+        errors="surrogateescape",
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -67,6 +78,7 @@ def test_lines_of_a_pipe_are_answered_and_obeyed(tiny_run: TinyRun) -> None:
     expected.append(oracle.reply("the court", lambda _text: None, lambda: False))
     assert done.stdout == "".join(f"{answer}\n" for answer in expected)
     assert "/alpha x: the memory's weight is a number from 0 to 1" in done.stderr
+    assert "what you said: character 4 is not valid Unicode (U+DCFF)" in done.stderr
     assert "/quit: not a command; /alpha" in done.stderr
 
 

@@ -1,5 +1,7 @@
 """Whatever goes wrong, the answer has OpenAI's shape, and its client raises what it should."""
 
+import json
+
 import httpx
 import openai
 import pytest
@@ -61,6 +63,44 @@ def test_mistakes_name_the_field(
     assert error["param"] == param
     assert message in str(error["message"])
     assert error["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"prompt": "the \ud800court"}, "`prompt`: character 5"),
+        ({"prompt": ["x", "\udfff"]}, "`prompt`: character 1"),
+        ({"stop": "\ud800"}, "`stop`"),
+        ({"model": "l\ud800"}, "`model`"),
+        ({"user": "\ud800"}, "`user`"),
+        ({"memories": {"\ud800": 0.1}}, "`memories`"),
+        ({"\ud800": 1}, "the body"),
+    ],
+)
+def test_half_a_surrogate_pair_is_a_mistake_wherever_it_is(
+    server: RunningServer, change: dict[str, object], where: str
+) -> None:
+    content = json.dumps(GOOD | change)
+    answer = httpx.post(
+        f"{server.url}/v1/completions", content=content,
+        headers={"Content-Type": "application/json"},
+    )  # fmt: skip
+    assert answer.status_code == 400
+    said = str(error_of(answer)["message"])
+    assert where in said
+    assert "is not valid Unicode (U+D" in said
+
+
+def test_half_a_surrogate_pair_in_a_conversation_is_a_mistake(server: RunningServer) -> None:
+    parts = [{"type": "text", "text": "\ud83d"}]
+    for content in ("\ud83d", parts):
+        body = {"model": "law", "messages": [{"role": "user", "content": content}]}
+        answer = httpx.post(
+            f"{server.url}/v1/chat/completions", content=json.dumps(body),
+            headers={"Content-Type": "application/json"},
+        )  # fmt: skip
+        assert answer.status_code == 400
+        assert "(U+D83D)" in str(error_of(answer)["message"])
 
 
 def test_null_is_as_good_as_absent(server: RunningServer) -> None:

@@ -29,6 +29,7 @@ class RunResult(TypedDict):
     pipeline: str
     flow_run_id: str | None
     stages: list[StageResult]
+    rejected: list[str]
     evaluation: list[dict[str, JsonValue]]
 
 
@@ -88,6 +89,7 @@ def build_memory(
         pipeline=config.name,
         flow_run_id=flow_run.get_id(),
         stages=run.results,
+        rejected=run.rejected,
         evaluation=evaluation_rows(run.store, plan.evaluation.ref),
         promotion=promotion,
     )
@@ -109,9 +111,9 @@ def run_stages(run: StageRunner, plan: Plan) -> None:
 def completed_build(result: BuildResult) -> State[BuildResult]:
     """The final state of a run; its name is what the UI shows for the run."""
     promotion = result["promotion"]
-    if promotion is None:
-        return Completed(message="stopped where it was asked to", data=result)
-    return Completed(name=_STATES[promotion["outcome"]], message=promotion["why"], data=result)
+    name = None if promotion is None else _STATES[promotion["outcome"]]
+    why = "stopped where it was asked to" if promotion is None else promotion["why"]
+    return Completed(name=name, message="; ".join([why, *result["rejected"]]), data=result)
 
 
 _STATES: dict[Outcome, str] = {

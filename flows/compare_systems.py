@@ -53,5 +53,6 @@ def compare_systems(config: PipelineConfig, settings: RunSettings) -> RunResult:
         pipeline=config.name,
         flow_run_id=flow_run.get_id(),
         stages=run.results,
+        rejected=run.rejected,
         evaluation=evaluation_rows(run.store, plan.comparison.ref),
     )

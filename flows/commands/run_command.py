@@ -91,6 +91,8 @@ def _show(result: "BuildResult", store: str) -> None:
         shown = ("base model", "split", "base", "base + memory", "ratio", "α")
         rows = [{name: row[name] for name in shown} for row in compared(result["evaluation"])]
         print_table(f"{result['pipeline']}: perplexity (confidence interval)", rows)
+    for said in result["rejected"]:
+        output.print(f"Not all documents are in it: {said}", soft_wrap=True, markup=False)
     promotion = result["promotion"]
     if promotion is not None:
         said = _SAID[promotion["outcome"]]

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from typing import TypedDict, cast
 
 from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
 
 from flows.planning.plan import Plan
 from storage.objects.artifact_ref import ArtifactRef
@@ -15,7 +16,7 @@ from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_job import StageJob
 from tasks.pages.run_page import RUN, StageOutcome, shown_as_page
 from tasks.pages.ui_artifacts import artifact_key
-from tasks.running.preflight import check_neighbours, check_tokenizers
+from tasks.running.preflight import check_neighbours, check_rejects, check_tokenizers
 from tasks.running.progress import announce
 from tasks.stage_tasks import task_of
 
@@ -36,6 +37,7 @@ class StageRunner:
         store: The artifact store of the run.
         results: One entry per job that ran, in order.
         artifacts: The artifacts built or reused so far, in order.
+        rejected: What of each corpus was rejected, in words; none where nothing was.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class StageRunner:
         self.store = Store.open(settings.store)
         self.results: list[StageResult] = []
         self.artifacts: list[ArtifactRef] = []
+        self.rejected: list[str] = []
         self._outcomes: list[StageOutcome] = []
         self._settings = settings
         self._wanted = {job.ref for job in wanted}
@@ -69,6 +72,10 @@ class StageRunner:
         reused = state.name == "Cached"
         name = "" if job.name == job.ref.stage else f"  {job.name}"
         announce(f"{'reused' if reused else 'built '} {job.ref}  {seconds:.1f} s{name}")
+        if job.ref.stage == "corpus" and (said := check_rejects(job, self.store)):
+            announce(f"  {said}")
+            get_run_logger().warning("%s: %s", job.title, said)
+            self.rejected.append(said)
         self.artifacts.append(job.ref)
         self._outcomes.append(StageOutcome(job, reused, seconds))
         self.results.append(

@@ -43,6 +43,13 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
         "without one is called `<file>#<record number>`. Pieces of one work share the id before "
         "`#` and always the split.",
     )
+    max_rejected: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Largest share of the records that may be rejected before a run stops; "
+        "repeated texts do not count. A damaged file always stops it. It changes no artifact.",
+    )
     part_characters: int = Field(
         8_000_000,
         ge=1,

@@ -6,6 +6,7 @@ from storage.documents.dataset_documents import read_dataset
 from storage.documents.docstring_documents import read_docstrings
 from storage.documents.document_files import JSONL, PARQUET, SUFFIXES, SourceError
 from storage.documents.document_records import (
+    DAMAGED_FILE,
     MAX_DOCUMENT_BYTES,
     Document,
     Fields,
@@ -40,7 +41,7 @@ def read_documents(source: Source, fields: Fields) -> Iterator[Document | Reject
         try:
             yield from _read_file(source, fields)
         except DamagedFile as error:
-            yield Reject(source.name, 0, "damaged file", str(error))
+            yield Reject(source.name, 0, DAMAGED_FILE, str(error))
         except OSError as error:
             raise SourceError(f"{source.name}: cannot be read: {error}; run again") from error
 

@@ -3,6 +3,8 @@
 import unicodedata
 from typing import NamedTuple
 
+DAMAGED_FILE = "damaged file"
+"""Kind of the reject of a file that cannot be read to its end."""
 MAX_DOCUMENT_BYTES = 16_000_000  # as UTF-8; to tokenise as much at once takes 2 GB of memory
 
 

@@ -131,3 +131,10 @@ class CorpusReader:
         """The ids of a part's documents."""
         table = pq.read_table(self._reader.local_path(part), columns=["doc_id"])
         return list(table.column("doc_id").to_pylist())
+
+    def rejects(self) -> Iterator[tuple[str, int, str]]:
+        """Yields file, record and `kind: detail` of every reject, in the order of reading."""
+        with pq.ParquetFile(self._reader.local_path(REJECTS_FILE)) as file:
+            for batch in file.iter_batches():
+                columns = (batch.column(name).to_pylist() for name in _REJECTS.names)
+                yield from zip(*columns, strict=True)

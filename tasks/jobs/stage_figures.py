@@ -33,6 +33,13 @@ class CorpusFigures(StageFigures):
     characters: dict[str, int]
 
 
+class RecordFigures(StageFigures):
+    """A corpus's records: how many were read, and those rejected by the kind of reason."""
+
+    records: int
+    rejected_by_reason: dict[str, int]
+
+
 class TokenCounts(StageFigures):
     """Tokens of a split or shard; positions are those that follow another of their document."""
 

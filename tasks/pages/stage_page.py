@@ -19,6 +19,7 @@ from tasks.pages.figure_words import seconds_of, size_of, split_figures
 from tasks.pages.lineage import lineage_graph, trace
 from tasks.pages.markdown_page import fill_template, in_cell
 from tasks.pages.page_pictures import picture_names, picture_title
+from tasks.pages.reject_words import corpus_rejects
 from tasks.pages.report_tables import RESULTS_NOTE, results_table
 from tasks.pages.setting_words import described
 
@@ -43,6 +44,7 @@ def stage_page(store: Store, manifest: Manifest, title: str, done: str) -> str:
         title=title,
         stage=STAGES.get(ref.stage),
         done=done,
+        rejected=corpus_rejects(store, ref).said if ref.stage == "corpus" else "",
         results=_results(store, ref),
         RESULTS_NOTE=RESULTS_NOTE,
         splits=[name for name in SPLITS if any(name in values for values in by_split.values())],

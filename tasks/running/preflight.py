@@ -1,4 +1,4 @@
-"""Refuses what cannot work before hours are spent on it: too many neighbours, other tokenizers."""
+"""Refuses what cannot work before hours are spent on it: lost documents, other tokenizers."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,14 @@ from prefect import task
 from memdec_core.errors import UserError
 from memdec_core.models.models_config import BaseModelConfig
 from memdec_core.targets.targets_config import TargetsConfig, check_k
+from memdec_core.text.text_config import CorpusConfig
 from memdec_core.windows.windows import WindowConfig
 from storage.store.artifact_store import Store
 from tasks.identity.tokenizer_sharing import SharedVocabulary
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_figures import TokensFigures
 from tasks.jobs.stage_job import StageJob
+from tasks.pages.reject_words import corpus_rejects
 from tasks.running.stage_run import TASK_OPTIONS
 from tasks.running.supervised_process import Report, supervise
 
@@ -32,6 +34,34 @@ def check_neighbours(embeddings: StageJob, targets: StageJob, store: Store) -> N
     train = TokensFigures.of(store.require(embeddings.inputs["tokens"])).train
     config = targets.section(TargetsConfig)
     check_k(config.k, train.positions if windows.scope == "document" else train.tokens - 1)
+
+
+def check_rejects(corpus: StageJob, store: Store) -> str:
+    """Compares what a built corpus lacks with what it may lack.
+
+    Args:
+        corpus: Its job.
+        store: Where it is.
+
+    Returns:
+        What was rejected, in words; empty if nothing was.
+
+    Raises:
+        UserError: A file is damaged, or more records were rejected than `max_rejected` allows.
+    """
+    limit = corpus.section(CorpusConfig).max_rejected
+    rejects = corpus_rejects(store, corpus.ref)
+    if rejects.damaged:
+        raise UserError(
+            f"{corpus.title}: a file cannot be read to its end: {rejects.damaged}. Get it again, "
+            "or take it out of the corpus; then run again"
+        )
+    if rejects.share > limit:
+        raise UserError(
+            f"{corpus.title}: {rejects.said}. That is more than max_rejected ({limit:g}) of its "
+            "corpus section allows: mend the documents, or raise it; then run again"
+        )
+    return rejects.said
 
 
 @task(task_run_name="Compare the tokenizers of all models", **TASK_OPTIONS)

@@ -133,7 +133,7 @@ def test_a_split_with_nothing_to_predict_is_named(
     assert build(pipeline(documents, models), store, "tokens") == ["corpus", "tokens"]
 
 
-def test_bad_records_are_listed_and_good_ones_of_any_size_are_kept(
+def test_bad_records_are_listed_and_a_damaged_file_stops_the_run(
     documents: Path, models: Path, store: Store, tmp_path: Path
 ) -> None:
     folder = tmp_path / "messy"
@@ -153,8 +153,9 @@ def test_bad_records_are_listed_and_good_ones_of_any_size_are_kept(
     (folder / "large.txt").write_text("the court shall review each claim. " * 150_000)
     (folder / "token.txt").write_text("x")
 
-    config = pipeline(folder, models)
-    assert build(config, store, "tokens") == ["corpus", "base_model", "tokens"]
+    config = pipeline(folder, models, corpus={"max_rejected": 1})
+    with pytest.raises(UserError, match=r"cut\.jsonl\.gz: damaged file: .*out of the corpus"):
+        build(config, store, "tokens")
     plan = plan_pipeline(config)
     rejects = store.readers(plan.stages["corpus"][0].ref)["all"].local_path("rejects.parquet")
     listed = {
@@ -170,15 +171,19 @@ def test_bad_records_are_listed_and_good_ones_of_any_size_are_kept(
         ("cut.jsonl.gz", 0, "damaged file"),
         ("latin.txt", 0, "damaged file"),
     }
+    for name in ("cut.jsonl.gz", "latin.txt"):
+        (folder / name).unlink()
+    assert build(config, store, "tokens") == ["corpus", "base_model", "tokens"]
+    tokens = plan_pipeline(config).tokens.ref
     lengths = {
         row["doc_id"]: row["tokens"]
-        for reader in store.readers(plan.tokens.ref).values()
+        for reader in store.readers(tokens).values()
         for row in pq.read_table(reader.local_path("documents.parquet")).to_pylist()
     }
     assert len(lengths) == 60 + 3
     assert lengths["token.txt"] == 1
     assert lengths["large.txt"] > 1_000_000
-    assert_unharmed(store, "base_model", "corpus", "tokens")
+    assert_unharmed(store, "base_model", "corpus", "corpus", "tokens")
 
 
 def test_a_k_beyond_the_datastore_is_refused_before_anything_is_embedded(

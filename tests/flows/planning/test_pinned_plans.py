@@ -17,6 +17,8 @@ from pydantic import BaseModel, JsonValue
 from flows.config.config_file import load_config
 from flows.planning.comparison_plan import plan_comparison
 from flows.planning.plan import plan_pipeline
+from memdec_core.models.models_config import BaseModelConfig
+from memdec_core.text.text_config import CorpusConfig
 from tasks.identity.tokenizer_sharing import SharedVocabulary
 from tasks.jobs.stage_job import StageJob
 from tests.services.command_line import ROOT
@@ -28,7 +30,14 @@ Plans = dict[str, dict[str, str]]
 
 def stand_in(config: BaseModel) -> dict[str, JsonValue]:
     """What is hashed in place of content that is not the same everywhere."""
-    return {"stand_in": config.model_dump(mode="json")}
+    corpus = {"max_rejected"}  # is no content
+    exclude = corpus if isinstance(config, CorpusConfig) else None
+    dumped = config.model_dump(mode="json", exclude=exclude)
+    if isinstance(config, BaseModelConfig) and config.pretrain is not None:
+        dumped["pretrain"]["corpus"] = config.pretrain.corpus.model_dump(
+            mode="json", exclude=corpus
+        )
+    return {"stand_in": dumped}
 
 
 def shared(models: Sequence[StageJob]) -> SharedVocabulary | None:

@@ -1,0 +1,76 @@
+"""What stops a run before anything is built on it: documents that were lost on the way."""
+
+from pathlib import Path
+
+import pytest
+
+from memdec_core.errors import UserError
+from memdec_core.text.text_config import CorpusConfig
+from storage.documents.document_records import Document, Reject
+from storage.formats.corpus_parquet import CorpusWriter
+from storage.store.artifact_store import Store
+from tasks.pages.stage_page import stage_page
+from tasks.running.preflight import check_rejects
+from tests.support.artifacts import publish
+from tests.support.jobs import make_job
+
+KEPT = 97
+DUPLICATES = [Reject("a.jsonl", 200 + number, "duplicate text", "of doc/1") for number in range(9)]
+GARBAGE = [Reject("a.jsonl", 7, "malformed JSON", "Expecting value"),
+           Reject("b|c.jsonl", 9, "missing text", "field 'text' is absent or null"),
+           Reject("a.jsonl", 8, "malformed JSON", "Expecting value")]  # fmt: skip
+DAMAGED = Reject("cut.jsonl.gz", 0, "damaged file", "gzip: the end is missing")
+
+
+def check(store: Store, rejects: list[Reject], max_rejected: float) -> str:
+    """What is said of a corpus that lacks these records; its page says the same."""
+
+    def fill(folder: Path) -> None:
+        with CorpusWriter(folder, 10_000) as writer:
+            for number in range(KEPT):
+                name = f"doc/{number}"
+                writer.add("train", Document("a.jsonl", number, name, f"text {number}", name))
+            for each in rejects:
+                writer.reject(each)
+
+    kinds = [each.kind for each in rejects]
+    counts = {"records": KEPT + len(rejects), "characters": {"train": 700}}
+    by_reason = {kind: kinds.count(kind) for kind in kinds}
+    ref = publish(
+        store, "corpus", {"all": (fill, {})}, {"n": len(rejects)},
+        figures={**counts, "rejected_by_reason": {**by_reason}},
+    )  # fmt: skip
+    config = CorpusConfig(documents=("x",), max_rejected=max_rejected)
+    said = check_rejects(make_job(ref, {"corpus": config.model_dump(mode="json")}, {}), store)
+    page = stage_page(store, store.require(ref), "A corpus", "Built.")
+    assert ("Not all documents are in it" in page) == bool(said)
+    assert said in page
+    return said
+
+
+def test_repeated_texts_are_not_lost(store: Store) -> None:
+    assert check(store, [], 0) == ""
+    assert check(store, DUPLICATES, 0) == ""
+
+
+def test_what_was_rejected_is_said_with_reasons_the_first_and_where_all_are(store: Store) -> None:
+    said = check(store, [*DUPLICATES, *GARBAGE], 0.03)
+    start, _, place = said.partition("; all are listed in ")
+    assert start == (
+        "3 of 109 records rejected (2 malformed JSON, 1 missing text; the first: "
+        "a.jsonl record 7: malformed JSON: Expecting value)"
+    )
+    assert Path(place.removeprefix("file://")).name == "rejects.parquet"
+    assert Path(place.removeprefix("file://")).is_file()
+
+
+def test_more_than_may_be_lost_stops_the_run_with_the_remedy(store: Store) -> None:
+    with pytest.raises(
+        UserError, match=r"3 of 100 records.*record 7.*more than max_rejected \(0\.02"
+    ):
+        check(store, GARBAGE, 0.02)
+
+
+def test_a_damaged_file_always_stops_the_run(store: Store) -> None:
+    with pytest.raises(UserError, match=r"to its end: cut\.jsonl\.gz: damaged file: gzip: the end"):
+        check(store, [*GARBAGE, DAMAGED], 1)

@@ -24,12 +24,15 @@ from tasks.watch.watched_listing import Listing, QuietWait, list_corpus
 
 
 @flow(name="watch-corpus", flow_run_name="Look for changes in {config.name}", persist_result=False)
-def watch_corpus(config: PipelineConfig, settings: RunSettings) -> State[WatchResult]:
+def watch_corpus(
+    config: PipelineConfig, settings: RunSettings, *, confirm: bool = False
+) -> State[WatchResult]:
     """Looks whether the documents of a pipeline's corpus changed, and announces it if so.
 
     Args:
         config: The pipeline; of it only the corpus is looked at.
         settings: The store, and where the new text is measured.
+        confirm: Announce the change however many documents are gone.
 
     Returns:
         A completed state; its message says what was found.
@@ -55,7 +58,8 @@ def watch_corpus(config: PipelineConfig, settings: RunSettings) -> State[WatchRe
         if found is None:
             message = f"The documents of {config.name} keep changing; the next look goes on."
             return unchanged(config.name, last, message)
-        return Conclusion(store, *found, settings).draw()
+        max_removed = 1.0 if confirm else config.watch.max_removed
+        return Conclusion(store, *found, settings, max_removed).draw()
 
 
 def _is_known(last: CorpusLook, listing: Listing, config: CorpusConfig) -> bool:

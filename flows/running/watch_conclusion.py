@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from prefect.client.schemas.objects import State
 
 from flows.running.watch_result import (
+    HELD,
     IS_BUILT,
     NOBODY_LISTENS,
     SERVER_ANNOUNCED,
@@ -42,15 +43,29 @@ def corpus_fingerprint(config: CorpusConfig, sources: tuple[SeenSource, ...]) ->
 
 
 class Conclusion:
-    """Compares, publishes, announces, and then records: a crash before that repeats it all."""
+    """Compares, publishes, announces, and then records: a crash before that repeats it all.
+
+    Args:
+        store: Where looks are recorded.
+        job: The look, its documents read.
+        seen: What it saw.
+        settings: Store, device and memory.
+        max_removed: Largest share of documents that may be gone; of more the look is not recorded.
+    """
 
     def __init__(
-        self, store: Store, job: WatchJob, seen: ReadSources, settings: RunSettings
+        self,
+        store: Store,
+        job: WatchJob,
+        seen: ReadSources,
+        settings: RunSettings,
+        max_removed: float,
     ) -> None:
         self._store = store
         self._job = job
         self._seen = seen
         self._settings = settings
+        self._max_removed = max_removed
         self._fingerprint = corpus_fingerprint(job.corpus, seen.sources)
 
     def draw(self) -> State[WatchResult]:
@@ -67,6 +82,10 @@ class Conclusion:
             self._record(look)
             message = f"Not one document of {job.pipeline} changed; {self._reading()}."
             return unchanged(job.pipeline, look, message)
+        if due and report.removed_share > self._max_removed:
+            publish_changes(job.pipeline, report, self._seen, HELD)
+            message = f"{changes_sentence(report)} {HELD}"
+            return changed(job.pipeline, report, self._seen.sources, message, held=True)
         told = due and someone_listens()
         outcome = IS_BUILT if not due else SERVER_ANNOUNCED if told else NOBODY_LISTENS
         publish_changes(job.pipeline, report, self._seen, outcome)

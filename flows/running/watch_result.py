@@ -18,6 +18,11 @@ NOBODY_LISTENS = (
     "Nothing was announced, since no Prefect server is configured (PREFECT_API_URL); "
     "`memdec run` builds what is not built yet."
 )
+HELD = (
+    "More of them are gone than `watch.max_removed` allows, so nothing was announced. If that is "
+    "right, confirm it: `memdec watch PIPELINE.yaml --confirm`, or `confirm` in the form of the "
+    "deployment watch-corpus. If they come back, nothing has happened."
+)
 IS_BUILT = "The newest run was built from these documents: nothing is to be done."
 
 
@@ -27,6 +32,7 @@ class WatchResult(TypedDict):
     pipeline: str
     changed: bool
     announced: bool
+    held: bool
     documents: dict[str, int]
     tokens_added: int | None
     drift: dict[str, JsonValue]
@@ -41,6 +47,7 @@ def unchanged(pipeline: str, look: CorpusLook | None, message: str) -> State[Wat
         pipeline=pipeline,
         changed=False,
         announced=False,
+        held=False,
         documents=documents,
         tokens_added=0,
         drift={},
@@ -54,19 +61,30 @@ def changed(
     sources: tuple[SeenSource, ...],
     message: str,
     *,
-    told: bool,
+    told: bool = False,
+    held: bool = False,
 ) -> State[WatchResult]:
-    """The end of a look that found a change, and has `told` a server of it or not."""
+    """The end of a look that found a change.
+
+    Args:
+        pipeline: Name of the pipeline.
+        report: What changed.
+        sources: As the look saw them.
+        message: That in words, and what happens next.
+        told: Whether a server was told.
+        held: Whether somebody has to confirm it first.
+    """
     documents = {kind: count.documents for kind, count in report.counts.items()}
     result = WatchResult(
         pipeline=pipeline,
         changed=True,
         announced=told,
+        held=held,
         documents=documents | {"rejected": rejected(sources)},
         tokens_added=tokens_added(report),
         drift=drift(report),
     )
-    return Completed(message=message, data=result)
+    return Completed(name="Held" if held else None, message=message, data=result)
 
 
 def payload(

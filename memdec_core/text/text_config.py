@@ -90,3 +90,10 @@ class WatchConfig(BaseModel, frozen=True, extra="forbid"):
         "that a burst of changes is one change and a half-written file is none. A look that has "
         "waited ten times as long in vain leaves the matter to the next one.",
     )
+    max_removed: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="Largest share of the documents that may be gone at once. Of more, a folder "
+        "that is not mounted say, nothing is announced until somebody confirms it.",
+    )

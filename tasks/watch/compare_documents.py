@@ -75,6 +75,12 @@ class ChangeReport:
         return not self.counts["added"].documents and not self.counts["edited"].documents
 
     @property
+    def removed_share(self) -> float:
+        """Removed documents among those that were there before."""
+        before = sum(n.documents for kind, n in self.counts.items() if kind != "added")
+        return self.counts["removed"].documents / max(before, 1)
+
+    @property
     def kept(self) -> int:
         """Documents that are there now."""
         return sum(n.documents for kind, n in self.counts.items() if kind != "removed")

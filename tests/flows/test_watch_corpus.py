@@ -199,3 +199,29 @@ def test_a_pipeline_that_never_ran_is_announced_and_nobody_is_told_where_nobody_
     assert look(watched).result()["changed"] is False
     (event,) = updates_of(watched)
     assert event.payload["fingerprint"] == fingerprint_of(watched)
+
+
+def test_a_corpus_that_shrinks_too_much_is_held_until_somebody_confirms_it(
+    watched: WatchedPipeline,
+) -> None:
+    look(watched)
+    before = watched.documents.read_text()
+    watched.edit(lambda records: records[:31])
+    for _ in range(2):  # it is not what the next look compares with
+        state = look(watched)
+        assert state.name == "Held"
+        assert state.result()["held"]
+        assert state.result()["documents"]["removed"] == 9
+        assert "watch.max_removed" in str(state.message)
+        assert "`memdec watch PIPELINE.yaml --confirm`" in page_of(watched)
+    assert updates_of(watched) == []
+    watched.documents.write_text(before)
+    assert look(watched).name == "Unchanged", "they came back"
+
+    watched.edit(lambda records: records[:31])
+    state = watch_corpus(watched.config, watched.settings, confirm=True, return_state=True)
+    assert state.result()["announced"]
+    (event,) = updates_of(watched)
+    assert event.payload["documents"]["removed"] == 9
+    watched.edit(lambda records: records[:25])
+    assert look(watched).result()["announced"], "a fifth and less is a change like any other"

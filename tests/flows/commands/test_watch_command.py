@@ -23,7 +23,7 @@ def test_the_command_tells_people_and_programs_what_changed(
     )  # fmt: skip
     first = memdec_json("watch", *options, env=prefect_environment)
     assert first.keys() == {
-        "pipeline", "changed", "announced", "documents", "tokens_added", "drift",
+        "pipeline", "changed", "announced", "held", "documents", "tokens_added", "drift",
     }  # fmt: skip
     assert first["documents"].keys() == KINDS
     assert (first["pipeline"], first["changed"], first["announced"]) == ("tiny", False, False)

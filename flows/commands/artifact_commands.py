@@ -1,16 +1,28 @@
 """`memdec artifacts`: look at what is in the store, check it, free its space."""
 
-from typing import Annotated
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
+from pydantic import JsonValue
 
 from flows.commands.command_options import DEFAULT_STORE, Json, StoreUrl
 from flows.server.console import output, print_json, print_table
 from storage.garbage import RELEASES, collect_garbage
+from storage.objects.artifact_ref import ArtifactRef
+from storage.objects.manifest import Manifest
 from storage.store.artifact_inspection import diff, find_artifact
+from storage.store.artifact_paths import data_paths
 from storage.store.artifact_store import Store
 from storage.store.run_history import last_artifacts, pipelines
 from storage.store.verification import verify
+from tasks.pages.figure_words import size_of
+
+if TYPE_CHECKING:
+    from storage.looks.document_changes import ChangeKind
+
+SHOWN_DOCUMENTS = 5
 
 artifacts_app = typer.Typer(help="Inspect, compare, verify and collect artifacts.")
 
@@ -30,23 +42,36 @@ def list_artifacts(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> No
     """List every artifact and the pipelines whose last run uses it."""
     opened = Store.open_existing(store)
     users = _users(opened)
-    rows: list[dict[str, object]] = []
-    for ref in opened.artifacts():
-        manifest = opened.require(ref)
-        rows.append(
-            {
-                "stage": ref.stage,
-                "fingerprint": ref.fingerprint,
-                "bytes": manifest.bytes,
-                "seconds": round(manifest.seconds, 1),
-                "created": manifest.created,
-                "used_by": users.get(str(ref), []),
-            }
-        )
+    manifests = [opened.require(ref) for ref in opened.artifacts()]
+    readers = _readers(manifests)
     if as_json:
+        rows = [
+            {
+                "stage": each.ref.stage,
+                "fingerprint": each.ref.fingerprint,
+                "bytes": each.bytes,
+                "seconds": round(each.seconds, 1),
+                "created": each.created,
+                "used_by": users.get(each.ref, []),
+                "read_by": readers.get(each.ref, []),
+            }
+            for each in manifests
+        ]
         print_json({"artifacts": rows})
         return
-    print_table(opened.url, [_short(row) for row in rows])
+    shown = [
+        {
+            "artifact": str(each.ref),
+            "size": size_of(each.bytes),
+            "made": each.created[:16].replace("T", " "),
+            "read by": ", ".join(readers.get(each.ref, [])),
+            "last run of": ", ".join(users.get(each.ref, [])),
+        }
+        for each in manifests
+    ]
+    print_table(opened.url, shown)
+    total = size_of(sum(each.bytes for each in manifests))
+    output.print(f"{len(manifests)} artifacts, {total}")
 
 
 @artifacts_app.command()
@@ -66,15 +91,31 @@ def show(artifact: Id, store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -
     else:
         done = how_done(manifest, reused=False)
         page = stage_page(opened, manifest, plain_title(manifest), done)
+    graph = re.compile("```mermaid\n.*?\n```", re.DOTALL)  # which no terminal draws
+    page = graph.sub(f"`memdec lineage {ref}`", page)
     output.print(page, markup=False, soft_wrap=True)
+
+
+@artifacts_app.command("path")
+def path_of(artifact: Id, store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
+    """Print paths or globs of an artifact's data, for a notebook; they match nothing else."""
+    opened = Store.open_existing(store)
+    paths = data_paths(opened, find_artifact(opened, artifact))
+    if as_json:
+        print_json({"paths": paths})
+    else:
+        output.print("\n".join(paths), markup=False, soft_wrap=True)
 
 
 @artifacts_app.command("diff")
 def compare(before: Id, after: Id, store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
-    """Show in what two artifacts differ: configuration, inputs, figures, files."""
+    """Show in what two artifacts differ: configuration, inputs, figures, files, documents."""
     opened = Store.open_existing(store)
-    found = diff(opened, find_artifact(opened, before), find_artifact(opened, after))
+    refs = find_artifact(opened, before), find_artifact(opened, after)
+    found = diff(opened, *refs)
     sections = {name: [change._asdict() for change in part] for name, part in found.items()}
+    if {ref.stage for ref in refs} == {"corpus"}:
+        sections["documents"] = _document_rows(opened, *refs)
     if as_json:
         print_json(sections)
         return
@@ -131,15 +172,37 @@ def gc(
         output.print(f"  {name}")
 
 
-def _users(store: Store) -> dict[str, list[str]]:
-    users: dict[str, list[str]] = {}
+def _users(store: Store) -> dict[ArtifactRef, list[str]]:
+    users: dict[ArtifactRef, list[str]] = {}
     for pipeline in pipelines(store):
         for ref in last_artifacts(store, pipeline):
-            users.setdefault(str(ref), []).append(pipeline)
+            users.setdefault(ref, []).append(pipeline)
     return users
 
 
-def _short(row: dict[str, object]) -> dict[str, object]:
-    users = row["used_by"]
-    assert isinstance(users, list)
-    return row | {"fingerprint": str(row["fingerprint"])[:12], "used_by": ", ".join(users)}
+def _readers(manifests: Sequence[Manifest]) -> dict[ArtifactRef, list[str]]:
+    """The stages that read each artifact: tokens a domain's corpus, a base model a general one."""
+    readers: dict[ArtifactRef, list[str]] = {}
+    for each in manifests:
+        for ref in each.inputs.values():
+            if each.ref.stage not in readers.setdefault(ref, []):
+                readers[ref].append(each.ref.stage)
+    return readers
+
+
+def _document_rows(
+    store: Store, before: ArtifactRef, after: ArtifactRef
+) -> list[dict[str, JsonValue]]:
+    """How many documents changed, by kind, with some of their ids."""
+    from tasks.inputs.corpus_documents import changed_documents
+
+    changes = changed_documents(store, before, after)
+    examples = changes.examples(SHOWN_DOCUMENTS)
+    return [
+        {
+            "documents": kind,
+            "number": count.documents,
+            "such_as": ", ".join(examples.get(cast("ChangeKind", kind), [])),
+        }
+        for kind, count in changes.counts().items()
+    ]

@@ -45,6 +45,11 @@ def new_index(factory: str, width: int) -> faiss.Index:
             f"config.index.kind: FAISS cannot make {factory!r} for keys of width {width} "
             f"({reason}); use `auto` or a valid factory string such as `IVF4096,SQ8`"
         ) from error
+    if isinstance(index, faiss.IndexIDMap | faiss.IndexIDMap2):
+        raise UserError(
+            f"config.index.kind: {factory!r} gives rows ids of their own, but a row's id is its "
+            f"number here; leave the IDMap out"
+        )
     lists = inverted_lists(index)
     if lists is not None:
         if isinstance(lists, faiss.IndexIVFScalarQuantizer) and _holds_halves(lists):

@@ -10,6 +10,8 @@ whose last section, the lists, is copied from the parts. Every version of FAISS 
 
 import struct
 from collections.abc import Iterable
+from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -25,10 +27,20 @@ _LISTS = struct.Struct("<4sQQ4sQ")  # kind, number of lists, bytes per code, way
 
 
 def write_index(path: Path, index: faiss.Index) -> None:
-    """Writes an index to `path`; a crash leaves nothing of that name."""
+    """Writes an index to `path`; a crash leaves nothing of that name.
+
+    Raises:
+        OSError: What the operating system says; of its own files FAISS only tells a failed check.
+    """
     staged = path.with_name(f"{path.name}.part")
-    faiss.write_index(index, str(staged))
+    with staged.open("wb", buffering=0) as file:
+        faiss.write_index(index, faiss.PyCallbackIOWriter(partial(_write_all, file)))  # type: ignore[attr-defined]
     _put_in_place(staged, path)
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    while data:  # a disk that fills up takes a part first
+        data = data[file.write(data) :]
 
 
 def _put_in_place(staged: Path, path: Path) -> None:

@@ -99,3 +99,9 @@ def test_an_index_that_never_reaches_the_recall_is_refused_with_a_remedy() -> No
 def test_the_config_refuses_what_it_does_not_know() -> None:
     with pytest.raises(ValidationError):
         IndexConfig(lists=4)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("factory", ["IDMap,Flat", "IDMap2,Flat", "IDMap,IVF4,Flat"])
+def test_rows_with_ids_of_their_own_are_refused(factory: str) -> None:
+    with pytest.raises(UserError, match=r"config\.index\.kind: .*leave the IDMap out"):
+        new_index(factory, 8)

@@ -12,7 +12,7 @@ from storage.formats.index_files import (
     write_index,
     write_keys,
 )
-from storage.objects.store_errors import DamagedArtifact
+from storage.objects.store_errors import DamagedArtifact, StoreFull, translated
 
 KEYS = np.random.default_rng(0).standard_normal((700, 8)).astype(np.float32)
 
@@ -34,6 +34,22 @@ def test_a_file_that_is_no_index_is_named_with_a_remedy(
         path.write_bytes(content)
     with pytest.raises(DamagedArtifact, match=r"index\.faiss.*--force index"):
         open_index(path)
+
+
+def test_a_full_disk_is_what_the_system_says(small_disk: Path) -> None:
+    index = faiss.IndexFlatL2(64)
+    index.add(np.zeros((10_000, 64), np.float32))  # 2.5 MB
+    with pytest.raises(StoreFull, match="no room left"), translated("the index"):
+        write_index(small_disk / "index.faiss", index)
+    assert not (small_disk / "index.faiss").exists()
+
+
+def test_an_index_is_written_as_faiss_would(tmp_path: Path) -> None:
+    index = faiss.IndexFlatL2(8)
+    index.add(KEYS)
+    write_index(tmp_path / "ours", index)
+    faiss.write_index(index, str(tmp_path / "theirs"))
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
 
 
 def _trained(factory: str) -> faiss.Index:

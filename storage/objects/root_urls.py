@@ -13,8 +13,18 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from storage.objects.local_files import make_folder
 from storage.objects.object_root import ObjectRoot
-from storage.objects.store_errors import MissingStore, UnsupportedStore, translated
+from storage.objects.store_errors import (
+    MissingStore,
+    StoreUnavailable,
+    UnsupportedStore,
+    translated,
+)
 from storage.objects.store_layout import CLOCK
+
+TIMEOUT = "300s"
+"""The longest that one request to a bucket may take."""
+
+_WHY_PUT_IF_ABSENT = "without it concurrent runs would overwrite each other; use another one"
 
 
 def open_root(url: str, *, create: bool) -> ObjectRoot:
@@ -81,7 +91,7 @@ def _open_bucket(url: str) -> ObjectStore:
     with translated(url):
         objects = from_url(
             url,
-            client_options={"connect_timeout": "10s", "timeout": "300s", "allow_http": True},
+            client_options={"connect_timeout": "10s", "timeout": TIMEOUT, "allow_http": True},
             retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=60)},
         )
         try:
@@ -100,7 +110,16 @@ def _open_bucket(url: str) -> ObjectStore:
 def _refuse_without_put_if_absent(url: str, objects: ObjectStore) -> None:
     """Some servers accept the condition and ignore it, which would lose artifacts."""
     key = f"{CLOCK}/{uuid4().hex}"
-    obstore.put(objects, key, b"first", mode="create")
+    try:
+        obstore.put(objects, key, b"first", mode="create")
+    except AlreadyExistsError as error:  # the key is ours alone: S3's 409 asks for another try
+        raise StoreUnavailable(f"{url}: the store was busy (409); run again") from error
+    except GenericError as error:
+        if not re.search(r"status code: (400|501)\b", str(error)):
+            raise
+        raise UnsupportedStore(
+            f"{url}: this server refuses put-if-absent (If-None-Match: *); {_WHY_PUT_IF_ABSENT}"
+        ) from error
     try:
         obstore.put(objects, key, b"second", mode="create")
     except AlreadyExistsError:
@@ -108,6 +127,5 @@ def _refuse_without_put_if_absent(url: str, objects: ObjectStore) -> None:
     finally:
         obstore.delete(objects, key)
     raise UnsupportedStore(
-        f"{url}: this server ignores put-if-absent (If-None-Match: *), without which concurrent "
-        "runs would overwrite each other; use another one"
+        f"{url}: this server ignores put-if-absent (If-None-Match: *); {_WHY_PUT_IF_ABSENT}"
     )

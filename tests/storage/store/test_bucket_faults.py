@@ -1,0 +1,135 @@
+"""A bucket on a bad day: each fault at each request of a build, once; nothing is lost.
+
+The build uses all that runs do to a store: pins, a lease, shards, scratch, a manifest, the history
+of runs and of production. `make test-long` tries every request, `make test` some of them.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from storage.objects import root_urls
+from storage.objects.artifact_ref import ArtifactRef
+from storage.objects.manifest import ManifestDraft
+from storage.objects.store_errors import StoreUnavailable, UnsupportedStore
+from storage.store import holdings
+from storage.store.artifact_store import Store
+from storage.store.claims import claim
+from storage.store.pins import pin
+from storage.store.production import Decision, Release, read_decisions, record_decision
+from storage.store.run_history import read_history, record_run
+from storage.store.verification import verify
+from tests.services.faulty_proxy import FAULTS, Fault, FaultyProxy, faulty_proxy
+from tests.services.s3_server import Bucket
+
+REF = ArtifactRef(stage="tokens", fingerprint="0" * 32)
+SHARDS = ("a", "b")
+TRIES = 4
+EVERY = 9
+"""Of so many requests `make test` tries one with each fault, another one with each."""
+
+
+@pytest.fixture
+def proxy(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FaultyProxy]:
+    environment: Mapping[str, str] = bucket.environment
+    if "AWS_ENDPOINT_URL" not in environment:
+        pytest.skip("NOT TESTED: faults of a bucket that somebody else serves")
+    with faulty_proxy(environment["AWS_ENDPOINT_URL"]) as between:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", between.url)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        # who died while it held a lease is followed at once
+        monkeypatch.setattr(holdings, "STALE_SECONDS", 0.2)
+        monkeypatch.setattr(root_urls, "TIMEOUT", "1s")
+        yield between
+
+
+def build(url: str, built: list[str]) -> None:
+    """What a run does to its store."""
+    store = Store.open(url)
+    with pin(store, [REF]), claim(store, REF) as attempt:
+        if attempt is not None:
+            for name in SHARDS:
+                if name in store.committed(REF):
+                    continue
+                built.append(name)
+                writer = store.writer(REF, name, attempt)
+                (writer.folder / "data").write_text(name)
+                writer.commit({}, 1.0, 1)
+            store.scratch(REF).save("step-1", lambda folder: (folder / "x").touch())
+            shards = list(store.committed(REF).values())
+            draft = ManifestDraft(
+                format_version=1, config={}, inputs={}, shards=shards, figures={}, software={}
+            )
+            store.seal(REF, draft)
+    if not read_history(store, "demo"):
+        record_run(store, "demo", None, [REF])
+    if not read_decisions(store, "demo"):
+        release = Release(base=REF, memory=REF, evaluation=REF)
+        made = Decision(action="promoted", release=release, artifacts=[], who="me", why="a test")
+        assert record_decision(store, "demo", made, after=0)
+
+
+def build_until_done(url: str) -> list[str]:
+    """Builds again after every failure that asks for it; returns the shards that were built."""
+    built: list[str] = []
+    for _ in range(TRIES):
+        try:
+            build(url, built)
+        except StoreUnavailable:
+            continue
+        return built
+    raise AssertionError(f"not done after {TRIES} tries")
+
+
+def check_whole(url: str) -> None:
+    store = Store.open(url)
+    assert verify(store) == (1 + len(SHARDS), [], [])
+    assert {name: reader.read("data") for name, reader in store.readers(REF).items()} == {
+        name: name.encode() for name in SHARDS
+    }
+    assert [run.artifacts for run in read_history(store, "demo")] == [[REF]]
+    assert len(read_decisions(store, "demo")) == 1
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_fault_at_any_request_loses_anything(
+    proxy: FaultyProxy, bucket: Bucket, fault: Fault, request: pytest.FixtureRequest
+) -> None:
+    every = 1 if request.config.getoption("--hypothesis-profile") == "long" else EVERY
+    at = FAULTS.index(fault) % every
+    tried = 0
+    while True:
+        url = f"{bucket.url}/{uuid4().hex}"
+        proxy.arm(fault, at)
+        built = Counter(build_until_done(url))
+        reached = proxy.requests > at
+        proxy.arm(None)
+        assert sum(built.values()) <= len(SHARDS) + 1, (at, built)
+        check_whole(url)
+        if not reached:
+            break
+        tried += 1
+        at += every
+    assert tried >= 30 // every
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "said"),
+    [
+        ("400", UnsupportedStore, "refuses put-if-absent"),
+        ("501", UnsupportedStore, "refuses put-if-absent"),
+        ("409", StoreUnavailable, "busy .*run again"),
+        ("503", StoreUnavailable, "does not answer"),
+    ],
+)
+def test_a_server_without_put_if_absent_is_told_from_one_that_is_busy(
+    proxy: FaultyProxy, bucket: Bucket, fault: Fault, error: type[Exception], said: str
+) -> None:
+    proxy.arm(fault, at=1, times=10)  # after the listing
+    with pytest.raises(error, match=said):
+        Store.open(f"{bucket.url}/{uuid4().hex}")

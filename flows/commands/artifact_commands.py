@@ -1,7 +1,7 @@
 """`memdec artifacts`: look at what is in the store, check it, free its space."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -63,9 +63,8 @@ def list_artifacts(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> No
         {
             "artifact": str(each.ref),
             "size": size_of(each.bytes),
-            "made": each.created[:16].replace("T", " "),
-            "read by": ", ".join(readers.get(each.ref, [])),
-            "last run of": ", ".join(users.get(each.ref, [])),
+            "made": each.created[:10],
+            "last run of": ", ".join(users.get(each.ref, [])) + _of_base(readers, each.ref),
         }
         for each in manifests
     ]
@@ -188,6 +187,11 @@ def _readers(manifests: Sequence[Manifest]) -> dict[ArtifactRef, list[str]]:
             if each.ref.stage not in readers.setdefault(ref, []):
                 readers[ref].append(each.ref.stage)
     return readers
+
+
+def _of_base(readers: Mapping[ArtifactRef, list[str]], ref: ArtifactRef) -> str:
+    """Tells the corpus of general text from the domain's."""
+    return " (its base)" if ref.stage == "corpus" and "base_model" in readers.get(ref, []) else ""
 
 
 def _document_rows(

@@ -38,7 +38,8 @@ class LineageRow(TypedDict):
 def lineage(named: Named, store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
     """Show what an answer, a release or an artifact was made from, back to the documents."""
     opened = Store.open_existing(store)
-    found = trace(find_named(opened, named), opened.manifest)
+    ends = find_named(opened, named)
+    found = trace(ends, opened.manifest)
     newest_first = sorted(found.values(), key=lambda each: each.created, reverse=True)
     users = _users(opened)
     rows = [_row(each, users.get(each.ref, [])) for each in newest_first]
@@ -50,6 +51,9 @@ def lineage(named: Named, store: StoreUrl = DEFAULT_STORE, as_json: Json = False
     if as_json:
         print_json({"id": named, "artifacts": rows, "documents": corpora})
         return
+    for ref in ends:
+        said = ", ".join(users.get(ref, [])) or "no release and no run"
+        output.print(f"{ref} is of {said}", markup=False, soft_wrap=True)
     print_table(named, [_shown(row) for row in rows])
     for corpus, splits in corpora.items():
         output.print(f"Documents of {corpus}", markup=False)
@@ -72,9 +76,8 @@ def _row(manifest: Manifest, users: list[str]) -> LineageRow:
 def _shown(row: LineageRow) -> dict[str, str]:
     return {
         "artifact": row["artifact"],
-        "made": row["made"][:16],
+        "made": row["made"][:16].replace("T", " "),
         "from": "\n".join(row["made_from"].values()),
-        "in": "\n".join(row["referred_to_by"]),
     }
 
 

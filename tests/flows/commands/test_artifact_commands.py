@@ -55,19 +55,19 @@ def test_the_list_says_which_corpus_is_which_and_how_large_all_is(
         publish(store, stage, {"all": (tokens(3_000_000), {})}, {}, {"corpus": ref})
         for stage, ref in (("tokens", domain), ("base_model", general))
     ]
-    record_run(store, "law", None, [domain, *made])
+    record_run(store, "law", None, [domain, general, *made])
     artifact_commands.list_artifacts(store=store.url)
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     (of_domain,) = (line for line in lines if str(domain) in line)
     (of_general,) = (line for line in lines if str(general) in line)
-    assert ("tokens" in of_domain, "law" in of_domain) == (True, True)
-    assert ("base_model" in of_general, "law" in of_general) == (True, False)
+    assert ("law" in of_domain, "its base" in of_domain) == (True, False)
+    assert ("law" in of_general, "its base" in of_general) == (True, True)
     assert lines[-1].startswith("4 artifacts, 6")
     artifact_commands.list_artifacts(store=store.url, as_json=True)
     rows = json.loads(capsys.readouterr().out)["artifacts"]
     assert {(row["stage"], *row["read_by"], *row["used_by"]) for row in rows} == {
-        ("corpus", "tokens", "law"), ("corpus", "base_model"), ("tokens", "law"),
+        ("corpus", "tokens", "law"), ("corpus", "base_model", "law"), ("tokens", "law"),
         ("base_model", "law"),
     }  # fmt: skip
 

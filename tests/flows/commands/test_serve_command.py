@@ -82,6 +82,7 @@ def check_lineage(run: TinyRun, answered_by: str) -> None:
     names = {name for ids in splits.values() for name in ids}
     assert names == {f"doc/1/{number}" for number in range(40)}
     shown = memdec("lineage", memories[0], *store)
+    assert "run 1 of tiny" in shown.stdout
     assert "Documents of corpus/" in shown.stdout
     assert "; --json has all)" in shown.stdout
 

@@ -79,7 +79,7 @@ def all_needed(
     """What is referred to, and all that it was made from, each with the first that needs it."""
     needed: dict[ArtifactRef, Reference] = {}
     # what must last comes first, and what is needed whole before what is needed by itself
-    waiting = sorted(references, key=lambda each: (each.lasting, each.whole))
+    waiting = sorted([*references][::-1], key=lambda each: (each.lasting, each.whole))
     while waiting:
         each = waiting.pop()
         if each.ref in needed:

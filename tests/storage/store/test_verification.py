@@ -91,6 +91,7 @@ def missing(store: Store) -> list[tuple[ArtifactRef, str]]:
 @pytest.mark.parametrize("lost", ["corpus", "memory"])
 def test_what_production_needs_is_followed_to_the_corpus(any_store: Store, lost: str) -> None:
     corpus, release = chain(any_store, 0)
+    record_run(any_store, "law", None, [release.memory])
     promote(any_store, 0, release)
     assert missing(any_store) == []
     gone = corpus if lost == "corpus" else release.memory

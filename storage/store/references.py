@@ -1,5 +1,6 @@
 """What refers to artifacts: running runs, production and earlier releases, finished runs."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -79,12 +80,12 @@ def all_needed(
     """What is referred to, and all that it was made from, each with the first that needs it."""
     needed: dict[ArtifactRef, Reference] = {}
     # what must last comes first, and what is needed whole before what is needed by itself
-    waiting = sorted([*references][::-1], key=lambda each: (each.lasting, each.whole))
+    waiting = deque(sorted(references, key=lambda each: (not each.lasting, not each.whole)))
     while waiting:
-        each = waiting.pop()
+        each = waiting.popleft()
         if each.ref in needed:
             continue
         needed[each.ref] = each
         made = manifest(each.ref) if each.whole else None
-        waiting += [each._replace(ref=ref) for ref in made.inputs.values()] if made else []
+        waiting.extendleft(each._replace(ref=ref) for ref in (made.inputs.values() if made else ()))
     return needed

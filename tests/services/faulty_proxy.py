@@ -4,7 +4,6 @@ import http.client
 import socket
 import struct
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +17,6 @@ Fault = Literal[
 FAULTS: tuple[Fault, ...] = get_args(Fault)[1:]
 """Those that pass; 400 is the answer to what a server does not know."""
 APPLIED = {"half a body", "lost answer", "applied, then 500"}
-NO_ANSWER_SECONDS = 3.0
 
 
 class FaultyProxy(ThreadingHTTPServer):
@@ -77,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault in {"reset", "lost answer"}:
             self._reset()
         elif fault == "no answer":
-            time.sleep(NO_ANSWER_SECONDS)
+            self.connection.recv(1)  # until the client has given up
             self._reset()
         else:
             status = int(fault.removeprefix("applied, then "))

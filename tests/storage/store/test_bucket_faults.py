@@ -28,7 +28,9 @@ from tests.services.s3_server import Bucket
 REF = ArtifactRef(stage="tokens", fingerprint="0" * 32)
 SHARDS = ("a", "b")
 TRIES = 4
-EVERY = 9
+PATIENCE_SECONDS = 15
+"""A request that takes longer is not answered; also on a busy machine the others are quicker."""
+EVERY = 25
 """Of so many requests `make test` tries one with each fault, another one with each."""
 
 
@@ -44,7 +46,7 @@ def proxy(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         # who died while it held a lease is followed at once
         monkeypatch.setattr(holdings, "STALE_SECONDS", 0.2)
-        monkeypatch.setattr(root_urls, "TIMEOUT", "1s")
+        monkeypatch.setattr(root_urls, "TIMEOUT", f"{PATIENCE_SECONDS}s")
         yield between
 
 
@@ -101,7 +103,9 @@ def test_no_fault_at_any_request_loses_anything(
     proxy: FaultyProxy, bucket: Bucket, fault: Fault, request: pytest.FixtureRequest
 ) -> None:
     every = 1 if request.config.getoption("--hypothesis-profile") == "long" else EVERY
-    at = FAULTS.index(fault) % every
+    if fault == "no answer":
+        every *= 4  # each takes as long as one waits
+    at = 3 * FAULTS.index(fault) % every
     tried = 0
     while True:
         url = f"{bucket.url}/{uuid4().hex}"
@@ -115,7 +119,7 @@ def test_no_fault_at_any_request_loses_anything(
             break
         tried += 1
         at += every
-    assert tried >= 30 // every
+    assert tried >= 50 // every
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.services.command_line import ROOT
 from tests.services.running_services import comes_true, free_ports
 from tests.services.shared_services import shared_service
 
@@ -44,10 +45,10 @@ def shared_bucket() -> Bucket:
 def _start(folder: Path) -> tuple[str, subprocess.Popen[bytes]]:
     (port,) = free_ports(1)
     endpoint = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "tests.services.atomic_moto", str(port)]
     log = folder / "log"
     with log.open("wb") as lines:
-        server = subprocess.Popen(command, stdout=lines, stderr=lines)
+        server = subprocess.Popen(command, cwd=ROOT, stdout=lines, stderr=lines)
     if not comes_true(lambda: _makes_bucket(f"{endpoint}/tested"), 60):
         server.kill()
         pytest.fail(f"the S3 server did not start in a minute:\n{log.read_text()}")

@@ -6,7 +6,7 @@ the same time both succeed. S3 promises that one does.
 
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -20,7 +20,9 @@ class OneAtATime:
         self._application = DomainDispatcherApplication(create_backend_app)
         self._turn = threading.Lock()
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         with self._turn:
             return list(self._application(environ, start_response))
 

@@ -22,7 +22,7 @@ from tasks.pages.figure_words import size_of
 if TYPE_CHECKING:
     from storage.looks.document_changes import ChangeKind
 
-SHOWN_DOCUMENTS = 5
+EXAMPLES_SHOWN = 5
 
 artifacts_app = typer.Typer(help="Inspect, compare, verify and collect artifacts.")
 
@@ -201,7 +201,7 @@ def _document_rows(
     from tasks.inputs.corpus_documents import changed_documents
 
     changes = changed_documents(store, before, after)
-    examples = changes.examples(SHOWN_DOCUMENTS)
+    examples = changes.examples(EXAMPLES_SHOWN)
     return [
         {
             "documents": kind,

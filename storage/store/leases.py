@@ -70,15 +70,18 @@ def held_lease(root: ObjectRoot, ref: ArtifactRef, key: str, holding: Holding) -
 
 def is_held_by(root: ObjectRoot, ref: ArtifactRef, attempt: str) -> bool:
     """Whether the newest lease is this attempt's."""
-    leases = root.scan(lease_key(ref))
-    holding = read_holding(root, leases[-1].key) if leases else None
+    holding = _newest_holding(root, ref)
     return holding is not None and holding.id == attempt
 
 
 def describe_holder(root: ObjectRoot, ref: ArtifactRef) -> str:
     """Who builds an artifact, as a clause for messages."""
-    leases = root.scan(lease_key(ref))
-    holding = read_holding(root, leases[-1].key) if leases else None
+    holding = _newest_holding(root, ref)
     if holding is None:
         return "which another run builds"
     return f"which process {holding.pid} on {holding.host.split()[0]} builds"
+
+
+def _newest_holding(root: ObjectRoot, ref: ArtifactRef) -> Holding | None:
+    leases = root.scan(lease_key(ref))
+    return read_holding(root, leases[-1].key) if leases else None

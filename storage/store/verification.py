@@ -62,15 +62,12 @@ def verify(store: Store, ref: ArtifactRef | None = None) -> Verification:
 
 def _missing(store: Store) -> list[Reference]:
     """What lasts cannot have been collected, even if it once was: it has been built since."""
-    manifests: dict[ArtifactRef, Manifest | None] = {}
 
     def manifest(ref: ArtifactRef) -> Manifest | None:
-        if ref not in manifests:
-            try:
-                manifests[ref] = store.manifest(ref)
-            except DamagedArtifact:  # it is there, and its damage was told
-                return None
-        return manifests[ref]
+        try:
+            return store.manifest(ref)
+        except DamagedArtifact:  # it is there, and its damage was told
+            return None
 
     needed = all_needed(recorded(store), manifest)
     gone = collected(store)

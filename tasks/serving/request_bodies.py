@@ -69,8 +69,13 @@ class RequestFields(BaseModel, frozen=True, extra="forbid", strict=True):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_nulls(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the client sent
+    def _sound(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the client sent
         _require_sound(data, "the body")
+        return data
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, data: Any) -> Any:  # noqa: ANN401 - likewise
         if isinstance(data, dict):
             return {name: value for name, value in data.items() if value is not None}
         return data

@@ -39,12 +39,18 @@ def promoted(store: Store, number: int) -> Decision:
     )
 
 
-def test_each_rollback_goes_one_release_further_back_and_a_number_names_any(
-    pipeline: Path, store: Store, capsys: pytest.CaptureFixture[str]
-) -> None:
+def three_releases(store: Store) -> list[Decision]:
+    """Their promotions, as recorded."""
     made = [promoted(store, number) for number in (1, 2, 3)]
     for number, each in enumerate(made):
         record_decision(store, "law", each, after=number)
+    return made
+
+
+def test_each_rollback_goes_one_release_further_back_and_a_number_names_any(
+    pipeline: Path, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = three_releases(store)
 
     def roll_back(to: int | None = None) -> int:
         """Which of the releases is in production then."""
@@ -78,9 +84,7 @@ def test_a_release_of_the_same_memory_with_another_weight_can_come_back(
 def test_a_release_that_was_collected_is_said_to_be_gone_and_cannot_come_back(
     pipeline: Path, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = [promoted(store, number) for number in (1, 2, 3)]
-    for number, each in enumerate(made):
-        record_decision(store, "law", each, after=number)
+    made = three_releases(store)
     collect_garbage(store, keep=1, releases=1)
     promotion_commands.history(pipeline, store=store.url, as_json=True)
     rows = json.loads(capsys.readouterr().out)["decisions"]

@@ -37,7 +37,7 @@ class StageRunner:
         store: The artifact store of the run.
         results: One entry per job that ran, in order.
         artifacts: The artifacts built or reused so far, in order.
-        rejected: What of each corpus was rejected, in words; none where nothing was.
+        rejected: What of the documents is in no corpus, in words: rejects, files passed over.
     """
 
     def __init__(
@@ -72,10 +72,8 @@ class StageRunner:
         reused = state.name == "Cached"
         name = "" if job.name == job.ref.stage else f"  {job.name}"
         announce(f"{'reused' if reused else 'built '} {job.ref}  {seconds:.1f} s{name}")
-        if job.ref.stage == "corpus" and (said := check_rejects(job, self.store)):
-            announce(f"  {said}")
-            get_run_logger().warning("%s: %s", job.title, said)
-            self.rejected.append(said)
+        if job.ref.stage == "corpus":
+            self._tell_lost(job)
         self.artifacts.append(job.ref)
         self._outcomes.append(StageOutcome(job, reused, seconds))
         self.results.append(
@@ -86,6 +84,13 @@ class StageRunner:
                 seconds=seconds,
             )
         )
+
+    def _tell_lost(self, corpus: StageJob) -> None:
+        """Tells what of the documents is not in a corpus; refuses one that lacks too much."""
+        for said in check_rejects(corpus, self.store):
+            announce(f"  {said}")
+            get_run_logger().warning("%s: %s", corpus.title, said)
+            self.rejected.append(said)
 
     def page(self, title: str, pipeline: str, flow: str) -> AbstractContextManager[None]:
         """Publishes a page on the stages of this run, in their order, once it has ended.

@@ -39,9 +39,9 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
     id_field: str = Field(
         "id",
         min_length=1,
-        description="Field or column that holds a record's id, unique within a split. A record "
-        "without one is called `<file>#<record number>`. Pieces of one work share the id before "
-        "`#` and always the split.",
+        description="Field or column that holds a record's id (a string or a whole number), unique "
+        "within a split. A record without one is called `<file>#<record number>`. Pieces of one "
+        "work share the id before `#` and always the split.",
     )
     max_rejected: float = Field(
         0.01,

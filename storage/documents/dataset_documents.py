@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from storage.documents.document_files import SourceError
 from storage.documents.document_records import Document, Fields, Reject, accept
 from storage.documents.document_sources import DatasetSource
+from storage.objects.store_errors import SourceError
 
 _THEIR_NAMES = {
     "train": ("train",),
@@ -21,7 +21,7 @@ def read_dataset(source: DatasetSource, fields: Fields) -> Iterator[Document | R
 
     Args:
         source: The data set.
-        fields: Names of the text's and the id's column; whole-number ids become decimal text.
+        fields: Names of the text's and the id's column.
 
     Raises:
         SourceError: The data set cannot be read, or not to its end.
@@ -29,10 +29,7 @@ def read_dataset(source: DatasetSource, fields: Fields) -> Iterator[Document | R
     number = 0
     try:
         for number, row in enumerate(_rows(source), start=1):
-            doc_id = row.get(fields.id)
-            if isinstance(doc_id, int) and not isinstance(doc_id, bool):
-                doc_id = str(doc_id)
-            yield accept(source.name, number, doc_id, row.get(fields.text), fields)
+            yield accept(source.name, number, row.get(fields.id), row.get(fields.text), fields)
     except SourceError:
         raise
     except Exception as error:

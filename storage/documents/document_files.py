@@ -1,12 +1,12 @@
 """Finds the files that an entry names, and names them without the folders they lie in."""
 
-import glob
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from storage.objects.store_errors import StorageError
+from storage.documents.folder_walk import match, parts_before_magic, walk
+from storage.objects.store_errors import SourceError
 
 JSONL, PARQUET, TEXT = "jsonl", "parquet", "text"
 SUFFIXES = {
@@ -21,10 +21,6 @@ SUFFIXES = {
     ".tokens": TEXT,
 }
 _COMPRESSED = (".gz", ".zst")
-
-
-class SourceError(StorageError):
-    """An entry names nothing that can be read; the message says which and the remedy."""
 
 
 def format_of(path: Path) -> str | None:
@@ -47,16 +43,16 @@ def find_files(entry: str, place: str) -> dict[Path, int]:
         Absolute paths, each with the number of its last parts that lie within the entry.
 
     Raises:
-        SourceError: There is none.
+        SourceError: There is none, or a folder cannot be read.
     """
-    path = Path(os.path.abspath(Path(entry).expanduser()))  # noqa: PTH100 - resolve() follows links
+    path = _absolute(entry)
     if path.is_file():
         return {path: 1}
     if path.is_dir():
-        root, found = path, [file for file in path.rglob("*") if _is_wanted(file, path)]
+        root, found = path, [file for file in walk(path) if format_of(file) is not None]
         problem = f"folder {entry!r} holds no documents ({', '.join(SUFFIXES)}); name another"
     else:
-        root, found = _before_magic(path), [Path(match) for match in _glob(path)]
+        root, found = Path(*parts_before_magic(path.parts)), list(match(path))
         problem = (
             f"{entry!r} matches no file (looked from {Path.cwd()}); "
             "correct the path, or run from the folder that it starts in"
@@ -65,6 +61,18 @@ def find_files(entry: str, place: str) -> dict[Path, int]:
     if not files:
         raise SourceError(f"{place}: {problem}")
     return files
+
+
+def passed_over(entry: str) -> Counter[str]:
+    """Counts the files of a folder entry that are not read since their names tell no format.
+
+    Returns:
+        Numbers of files by the end of their names, such as `.pdf`; empty for other entries.
+    """
+    path = _absolute(entry)
+    if not path.is_dir():
+        return Counter()
+    return Counter(_ending(file) for file in walk(path) if format_of(file) is None)
 
 
 def name_files(found: Iterable[dict[Path, int]]) -> dict[Path, str]:
@@ -88,19 +96,12 @@ def name_files(found: Iterable[dict[Path, int]]) -> dict[Path, str]:
             parts[path] += 1
 
 
-def _is_wanted(file: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    return not hidden and format_of(file) is not None
+def _absolute(entry: str) -> Path:
+    return Path(os.path.abspath(Path(entry).expanduser()))  # noqa: PTH100 - resolve() follows links
 
 
-def _glob(path: Path) -> list[str]:
-    return glob.glob(str(path), recursive=True)  # noqa: PTH207 - Path.glob wants a relative pattern
-
-
-def _before_magic(path: Path) -> Path:
-    parts = path.parts[:-1]
-    magic = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
-    return Path(*parts[:magic])
+def _ending(file: Path) -> str:
+    return "".join(file.suffixes[-2:] if file.suffix.lower() in _COMPRESSED else file.suffixes[-1:])
 
 
 def _printable(name: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from storage.documents.dataset_documents import read_dataset
 from storage.documents.docstring_documents import read_docstrings
-from storage.documents.document_files import JSONL, PARQUET, SUFFIXES, SourceError
+from storage.documents.document_files import JSONL, PARQUET, SUFFIXES
 from storage.documents.document_records import (
     DAMAGED_FILE,
     MAX_DOCUMENT_BYTES,
@@ -18,6 +18,7 @@ from storage.documents.document_sources import DatasetSource, FileSource, Packag
 from storage.documents.jsonl_documents import read_jsonl
 from storage.documents.parquet_documents import read_parquet
 from storage.objects.compressed_files import DamagedFile, open_sound
+from storage.objects.store_errors import SourceError
 
 
 def read_documents(source: Source, fields: Fields) -> Iterator[Document | Reject]:
@@ -49,7 +50,7 @@ def read_documents(source: Source, fields: Fields) -> Iterator[Document | Reject
 def _read_file(source: FileSource, fields: Fields) -> Iterator[Document | Reject]:
     if source.format is None:
         known = ", ".join(SUFFIXES)
-        reason = f"its name tells no format that we read ({known})"
+        reason = f"its name tells no format that we read ({known}); write it as JSON Lines"
         return iter([Reject(source.name, 0, "unknown format", reason)])
     if source.format == PARQUET:
         return read_parquet(source, fields)

@@ -57,7 +57,7 @@ def accept(
     Args:
         file: Name of the source.
         record: Number of the record, from 1.
-        doc_id: Value of the id field, None when there is none.
+        doc_id: Value of the id field, None when there is none; a whole number becomes its decimals.
         text: Value of the text field, None when there is none.
         fields: Their names, for the reason.
     """
@@ -65,10 +65,17 @@ def accept(
         return Reject(file, record, "missing text", f"field {fields.text!r} is absent or null")
     if not isinstance(text, str):
         return Reject(file, record, "wrong type", f"{fields.text!r} is {_type(text)}, not a string")
-    if doc_id is not None and not isinstance(doc_id, str):
-        return Reject(file, record, "wrong type", f"{fields.id!r} is {_type(doc_id)}, not a string")
+    named = str(doc_id) if isinstance(doc_id, int) and not isinstance(doc_id, bool) else doc_id
+    if not isinstance(named, str | None):
+        wanted = "neither a string nor a whole number"
+        return Reject(file, record, "wrong type", f"{fields.id!r} is {_type(doc_id)}, {wanted}")
+    return _checked(file, record, named or "", text)
+
+
+def _checked(file: str, record: int, doc_id: str, text: str) -> Document | Reject:
+    """Turns text and id (empty: none) into a document, if they can be encoded and say something."""
     try:
-        size = len(text.encode()) + len((doc_id or "").encode())
+        size = len(text.encode()) + len(doc_id.encode())
     except UnicodeEncodeError:
         return Reject(file, record, "not Unicode", "it holds half of a surrogate pair")
     if size > MAX_DOCUMENT_BYTES:

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.documents.document_files import SourceError, find_files, format_of, name_files
+from storage.documents.document_files import find_files, format_of, name_files
 from storage.documents.package_modules import find_package
+from storage.objects.store_errors import SourceError
 
 _DATASETS = "datasets:"
 _DOCSTRINGS = "docstrings:"

@@ -13,7 +13,9 @@ from storage.documents.document_records import (
     too_long,
 )
 from storage.documents.document_sources import FileSource
-from storage.objects.compressed_files import open_sound
+from storage.objects.compressed_files import DamagedFile, open_sound
+
+_REMEDY = "write it as JSON Lines, one object a line (`jq -c .[]` does so with an array)"
 
 
 def read_jsonl(source: FileSource, fields: Fields) -> Iterator[Document | Reject]:
@@ -27,12 +29,14 @@ def read_jsonl(source: FileSource, fields: Fields) -> Iterator[Document | Reject
         fields: Names of the text's and the id's field.
 
     Raises:
-        DamagedFile: The file as a whole is damaged; nothing was yielded.
+        DamagedFile: The file as a whole is damaged, or is one JSON value; nothing was yielded.
     """
     with open_sound(source.path) as stream:
         for number, line in enumerate(read_lines(stream, MAX_DOCUMENT_BYTES), start=1):
             if line is None:
                 yield too_long(source.name, number)
+            elif number == 1 and (line.lstrip().startswith(b"[") or line.strip() == b"{"):
+                raise DamagedFile(f"it is one JSON value, not one a line; {_REMEDY}")
             elif line.strip():
                 yield _parse(source.name, number, line, fields)
 

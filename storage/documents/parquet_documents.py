@@ -17,7 +17,7 @@ def read_parquet(source: FileSource, fields: Fields) -> Iterator[Document | Reje
 
     Args:
         source: The file.
-        fields: Names of the text's and the id's column; whole-number ids become decimal text.
+        fields: Names of the text's and the id's column.
 
     Raises:
         DamagedFile: It is no Parquet file, damaged, or has no such text column; nothing was
@@ -33,8 +33,6 @@ def read_parquet(source: FileSource, fields: Fields) -> Iterator[Document | Reje
         texts = batch.column(fields.text)
         has_ids = fields.id in batch.schema.names
         ids = batch.column(fields.id) if has_ids else pa.nulls(len(texts))
-        if pa.types.is_integer(ids.type):
-            ids = ids.cast(pa.string())
         for doc_id, text in zip(ids, texts, strict=True):
             number += 1
             yield _row(source.name, number, doc_id, text, fields)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from storage.documents.dataset_documents import hub_revision
-from storage.documents.document_files import SourceError
 from storage.documents.document_sources import FileSource, PackageSource, Source
 from storage.documents.package_modules import module_files
+from storage.objects.store_errors import SourceError
 
 _GONE = "gone"
 

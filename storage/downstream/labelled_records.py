@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from storage.documents.document_files import SourceError
 from storage.downstream.downstream_labels import describe_labels, label_number
 from storage.downstream.record_rows import RecordRow, read_rows
+from storage.objects.store_errors import SourceError
 
 
 class LabelledRecord(NamedTuple):

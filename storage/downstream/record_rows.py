@@ -8,10 +8,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage.documents.document_files import SourceError
 from storage.documents.document_records import MAX_DOCUMENT_BYTES
 from storage.documents.jsonl_documents import read_lines
 from storage.objects.compressed_files import DamagedFile, open_sound
+from storage.objects.store_errors import SourceError
 
 RecordRow = Mapping[str, object]
 _JSON_LINES = (".jsonl", ".ndjson", ".json")

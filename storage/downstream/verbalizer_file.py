@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from storage.documents.document_files import SourceError
 from storage.downstream.downstream_labels import LABEL_NAMES, describe_labels, label_number
+from storage.objects.store_errors import SourceError
 
 Synonyms = tuple[tuple[str, ...], ...]
 

@@ -66,6 +66,10 @@ class MissingSource(StorageError):
     """A file or folder outside the store, named by the configuration, does not exist."""
 
 
+class SourceError(StorageError):
+    """Documents cannot be read, or an entry names none; the message says which and the remedy."""
+
+
 class UnsafeName(StorageError):
     """A file or shard name that could leave its folder, or that not every store can hold."""
 

@@ -10,10 +10,10 @@ from memdec_core.downstream.downstream_config import DatasetName, DownstreamConf
 from memdec_core.errors import UserError
 from memdec_core.text.document_split import split_by_name
 from memdec_core.text.text_config import CorpusConfig
-from storage.documents.document_files import SourceError
 from storage.documents.document_records import Document
 from storage.documents.document_sources import FileSource, Source, resolve_sources
 from storage.documents.source_digests import source_digest
+from storage.objects.store_errors import SourceError
 
 ENTRY_FIELDS = {"train": "documents", "valid": "valid_documents", "test": "test_documents"}
 

@@ -13,7 +13,7 @@ _GENERATE = ('memdec generate PIPELINE.yaml --prompt "…"', "base and base + me
 _OF_A_PIPELINE = (
     Stage(
         name="corpus",
-        format_version=2,
+        format_version=3,
         noun="Documents",
         run="Read the documents of {of}",
         what="Every record is kept or listed in `rejects.parquet` with the reason. A hash of a "

@@ -1,5 +1,6 @@
 """Refuses what cannot work before hours are spent on it: lost documents, other tokenizers."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from prefect import task
@@ -9,7 +10,9 @@ from memdec_core.models.models_config import BaseModelConfig
 from memdec_core.targets.targets_config import TargetsConfig, check_k
 from memdec_core.text.text_config import CorpusConfig
 from memdec_core.windows.windows import WindowConfig
+from storage.documents.document_files import SUFFIXES, passed_over
 from storage.store.artifact_store import Store
+from tasks.identity.corpus_identity import ENTRY_FIELDS, source_errors
 from tasks.identity.tokenizer_sharing import SharedVocabulary
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_figures import TokensFigures
@@ -36,7 +39,7 @@ def check_neighbours(embeddings: StageJob, targets: StageJob, store: Store) -> N
     check_k(config.k, train.positions if windows.scope == "document" else train.tokens - 1)
 
 
-def check_rejects(corpus: StageJob, store: Store) -> str:
+def check_rejects(corpus: StageJob, store: Store) -> list[str]:
     """Compares what a built corpus lacks with what it may lack.
 
     Args:
@@ -44,24 +47,38 @@ def check_rejects(corpus: StageJob, store: Store) -> str:
         store: Where it is.
 
     Returns:
-        What was rejected, in words; empty if nothing was.
+        What was rejected and which files were passed over, a sentence each; empty if nothing was.
 
     Raises:
         UserError: A file is damaged, or more records were rejected than `max_rejected` allows.
     """
-    limit = corpus.section(CorpusConfig).max_rejected
+    config = corpus.section(CorpusConfig)
     rejects = corpus_rejects(store, corpus.ref)
     if rejects.damaged:
         raise UserError(
             f"{corpus.title}: a file cannot be read to its end: {rejects.damaged}. Get it again, "
             "or take it out of the corpus; then run again"
         )
-    if rejects.share > limit:
+    if rejects.share > config.max_rejected:
         raise UserError(
-            f"{corpus.title}: {rejects.said}. That is more than max_rejected ({limit:g}) of its "
-            "corpus section allows: mend the documents, or raise it; then run again"
+            f"{corpus.title}: {rejects.said}. That is more than max_rejected "
+            f"({config.max_rejected:g}) of its corpus section allows: mend the documents, or raise "
+            "it; then run again"
         )
-    return rejects.said
+    return [said for said in (rejects.said, _passed_over(config)) if said]
+
+
+def _passed_over(config: CorpusConfig) -> str:
+    """Counts the files in folders of documents that are not read; empty if there are none."""
+    counts: Counter[str] = Counter()
+    with source_errors():
+        for field in ENTRY_FIELDS.values():
+            for entry in getattr(config, field):
+                counts += passed_over(entry)
+    if not counts:
+        return ""
+    kinds = ", ".join(f"{n:,} {ending or 'without ending'}" for ending, n in counts.most_common())
+    return f"{counts.total():,} files passed over ({kinds}); read are {', '.join(SUFFIXES)}"
 
 
 @task(task_run_name="Compare the tokenizers of all models", **TASK_OPTIONS)

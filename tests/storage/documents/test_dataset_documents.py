@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from storage.documents.document_files import SourceError
 from storage.documents.document_readers import read_documents
 from storage.documents.document_records import Document
 from storage.documents.document_sources import resolve_sources
 from storage.documents.source_digests import source_digest
+from storage.objects.store_errors import SourceError
 from tests.oracles.documents_oracle import FIELDS, json_lines
 
 ROLES = ("train", "valid", "test")

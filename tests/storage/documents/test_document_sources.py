@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from storage.documents.document_files import SourceError
 from storage.documents.document_sources import FileSource, resolve_sources
 from storage.documents.source_digests import source_digest
+from storage.objects.store_errors import SourceError
 
 WHERE = {"train": "config.corpus.documents", "test": "config.corpus.test_documents"}
 

@@ -18,7 +18,7 @@ BAD_LINES = {
     "null text": (b'{"id": "x", "text": null}', "missing text"),
     "number as text": (b'{"id": "x", "text": 42}', "wrong type"),
     "list as text": (b'{"id": "x", "text": ["a"]}', "wrong type"),
-    "number as id": (b'{"id": 17, "text": "a"}', "wrong type"),
+    "fraction as id": (b'{"id": 1.5, "text": "a"}', "wrong type"),
     "trailing comma": (b'{"id": "x", "text": "a",}', "malformed JSON"),
     "single quotes": (b"{'id': 'x', 'text': 'a'}", "malformed JSON"),
     "NaN": (b'{"id": "x", "text": "a", "score": NaN}', "malformed JSON"),
@@ -105,3 +105,30 @@ def test_whatever_a_record_holds_it_is_kept_or_listed(
     documents, rejects = read(path)
     assert len(documents) + len(rejects) == 1
     assert all(document.text == text for document in documents)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps([{"text": "one"}, {"text": "two"}], indent=2),
+        json.dumps([{"text": "one"}, {"text": "two"}]),
+        json.dumps({"text": "one", "id": "a"}, indent=2),
+    ],
+)
+def test_one_json_value_is_one_reject_that_says_what_is_wanted(
+    tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "a.json").write_text(content)
+    documents, rejects = read(tmp_path / "a.json")
+    assert not documents
+    assert [(each.record, each.kind) for each in rejects] == [(0, "damaged file")]
+    assert "write it as JSON Lines" in rejects[0].detail
+
+
+def test_whole_numbers_are_ids_and_others_are_not(tmp_path: Path) -> None:
+    ids = [7, -1, 0, "0x", True, 1.5, [1]]
+    records = ({"id": name, "text": f"text {n}"} for n, name in enumerate(ids))
+    (tmp_path / "a.jsonl").write_bytes(json_lines(*records))
+    documents, rejects = read(tmp_path / "a.jsonl")
+    assert [document.doc_id for document in documents] == ["7", "-1", "0", "0x"]
+    assert reasons(rejects) == {5: "wrong type", 6: "wrong type", 7: "wrong type"}

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 import zstandard
 
-from storage.documents.document_files import SourceError
 from storage.downstream.labelled_records import LabelledRecord, read_labelled_records
+from storage.objects.store_errors import SourceError
 
 # what the hub's data sets hold, one record each, and what it means
 PUBLISHED: list[tuple[str, dict[str, object], dict[str, str], int]] = [

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.documents.document_files import SourceError
 from storage.downstream.verbalizer_file import read_verbalizers
+from storage.objects.store_errors import SourceError
 
 GROUP = {"label_order": ["negative", "positive"], "synonyms": [[" bad"], [" good", " nice"]]}
 

@@ -1,6 +1,7 @@
 """Documents from JSON lines: one object a line, with a text and perhaps an id."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import BinaryIO, NoReturn
 
@@ -15,6 +16,8 @@ from storage.documents.document_records import (
 from storage.documents.document_sources import FileSource
 from storage.objects.compressed_files import DamagedFile, open_sound
 
+_ONE_VALUE = re.compile(rb"\s*(\[\s*(\{|$)|\{\s*$)")
+"""How an array of objects starts, and an object over many lines."""
 _REMEDY = "write it as JSON Lines, one object a line (`jq -c .[]` does so with an array)"
 
 
@@ -35,7 +38,7 @@ def read_jsonl(source: FileSource, fields: Fields) -> Iterator[Document | Reject
         for number, line in enumerate(read_lines(stream, MAX_DOCUMENT_BYTES), start=1):
             if line is None:
                 yield too_long(source.name, number)
-            elif number == 1 and (line.lstrip().startswith(b"[") or line.strip() == b"{"):
+            elif number == 1 and _ONE_VALUE.match(line):
                 raise DamagedFile(f"it is one JSON value, not one a line; {_REMEDY}")
             elif line.strip():
                 yield _parse(source.name, number, line, fields)

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from storage.documents.folder_walk import match, parts_before_magic, walk
+from storage.documents.folder_walk import match, parts_before_magic, readable, walk
 from storage.objects.store_errors import SourceError
 
 JSONL, PARQUET, TEXT = "jsonl", "parquet", "text"
@@ -43,11 +43,20 @@ def find_files(entry: str, place: str) -> dict[Path, int]:
         Absolute paths, each with the number of its last parts that lie within the entry.
 
     Raises:
-        SourceError: There is none, or a folder cannot be read.
+        SourceError: There is none, or it or a folder cannot be read.
     """
+    with readable():
+        files, problem = _find(entry)
+    if not files:
+        raise SourceError(f"{place}: {problem}")
+    return files
+
+
+def _find(entry: str) -> tuple[dict[Path, int], str]:
+    """What `find_files` returns, and what is wrong if that is nothing."""
     path = _absolute(entry)
     if path.is_file():
-        return {path: 1}
+        return {path: 1}, ""
     if path.is_dir():
         root, found = path, [file for file in walk(path) if format_of(file) is not None]
         problem = f"folder {entry!r} holds no documents ({', '.join(SUFFIXES)}); name another"
@@ -57,10 +66,7 @@ def find_files(entry: str, place: str) -> dict[Path, int]:
             f"{entry!r} matches no file (looked from {Path.cwd()}); "
             "correct the path, or run from the folder that it starts in"
         )
-    files = {file: len(file.relative_to(root).parts) for file in found if file.is_file()}
-    if not files:
-        raise SourceError(f"{place}: {problem}")
-    return files
+    return {file: len(file.relative_to(root).parts) for file in found if file.is_file()}, problem
 
 
 def passed_over(entry: str) -> Counter[str]:
@@ -68,11 +74,14 @@ def passed_over(entry: str) -> Counter[str]:
 
     Returns:
         Numbers of files by the end of their names, such as `.pdf`; empty for other entries.
+
+    Raises:
+        SourceError: A folder cannot be read.
     """
     path = _absolute(entry)
-    if not path.is_dir():
-        return Counter()
-    return Counter(_ending(file) for file in walk(path) if format_of(file) is None)
+    with readable():
+        files = walk(path) if path.is_dir() else ()
+        return Counter(_ending(file) for file in files if format_of(file) is None)
 
 
 def name_files(found: Iterable[dict[Path, int]]) -> dict[Path, str]:

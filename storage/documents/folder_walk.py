@@ -3,9 +3,26 @@
 import glob
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from storage.objects.store_errors import SourceError
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Lets nothing be passed over that the operating system does not let us read.
+
+    Raises:
+        SourceError: Instead of an `OSError`; it names the place.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(
+            f"{error.filename}: cannot be read ({error.strerror}), and a corpus without the "
+            "documents there would be another one; make it readable, or name the folders beside it"
+        ) from error
 
 
 def walk(folder: Path) -> Iterator[Path]:
@@ -15,12 +32,12 @@ def walk(folder: Path) -> Iterator[Path]:
     documents and never renames any, and one that leads back to where it is ends there.
 
     Raises:
-        SourceError: A folder cannot be read.
+        OSError: A folder cannot be read.
     """
     seen: set[tuple[int, int]] = set()
     starts = [folder]
     for start in starts:  # grows
-        for root, folders, files in os.walk(start, onerror=_refuse):
+        for root, folders, files in os.walk(start, onerror=_raise):
             status = Path(root).stat()
             if (place := (status.st_dev, status.st_ino)) in seen:
                 folders.clear()
@@ -35,16 +52,13 @@ def match(pattern: Path) -> Iterator[Path]:
     """Yields what a pattern matches; links are followed.
 
     Raises:
-        SourceError: A folder that the pattern leads through cannot be read.
+        OSError: A folder that the pattern leads through cannot be read, which `glob` passes over.
     """
     parts = pattern.parts
     for end in range(len(parts_before_magic(parts)), len(parts)):
         for folder in _glob(parts[:end]):
             if folder.is_dir():
-                try:
-                    os.scandir(folder).close()
-                except OSError as error:
-                    _refuse(error)
+                os.scandir(folder).close()
     yield from _glob(parts)
 
 
@@ -58,8 +72,5 @@ def _glob(parts: Sequence[str]) -> Iterator[Path]:
     return map(Path, glob.iglob(os.path.join(*parts), recursive=True))  # noqa: PTH118, PTH207
 
 
-def _refuse(error: OSError) -> None:
-    raise SourceError(
-        f"{error.filename}: this folder cannot be read ({error.strerror}), and a corpus without "
-        "its documents would be another one; make it readable, or name the folders beside it"
-    ) from error
+def _raise(error: OSError) -> None:
+    raise error

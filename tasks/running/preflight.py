@@ -50,14 +50,15 @@ def check_rejects(corpus: StageJob, store: Store) -> list[str]:
         What was rejected and which files were passed over, a sentence each; empty if nothing was.
 
     Raises:
-        UserError: A file is damaged, or more records were rejected than `max_rejected` allows.
+        UserError: A file is damaged, more records were rejected than `max_rejected` allows, or a
+            folder of the documents cannot be read.
     """
     config = corpus.section(CorpusConfig)
     rejects = corpus_rejects(store, corpus.ref)
     if rejects.damaged:
         raise UserError(
-            f"{corpus.title}: a file cannot be read to its end: {rejects.damaged}. Get it again, "
-            "or take it out of the corpus; then run again"
+            f"{corpus.title}: a file cannot be read to its end: {rejects.damaged}. Mend it, get it "
+            "again, or take it out of the corpus; then run again"
         )
     if rejects.share > config.max_rejected:
         raise UserError(

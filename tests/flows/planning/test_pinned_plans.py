@@ -9,7 +9,7 @@ tests: the first one writes it anew, and fails.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -58,14 +58,12 @@ def plans_of(pipeline: Path) -> Plans:
 
 
 @pytest.fixture
-def same_everywhere() -> Iterator[None]:
+def same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     planning = "flows.planning"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(f"{planning}.planned_jobs.corpus_identity", stand_in)
-        patch.setattr(f"{planning}.planned_jobs.base_model_identity", stand_in)
-        patch.setattr(f"{planning}.planned_jobs.plan_vocabulary", shared)
-        patch.setattr(f"{planning}.planned_measures.downstream_identity", stand_in)
-        yield
+    monkeypatch.setattr(f"{planning}.planned_jobs.corpus_identity", stand_in)
+    monkeypatch.setattr(f"{planning}.planned_jobs.base_model_identity", stand_in)
+    monkeypatch.setattr(f"{planning}.planned_jobs.plan_vocabulary", shared)
+    monkeypatch.setattr(f"{planning}.planned_measures.downstream_identity", stand_in)
 
 
 @pytest.mark.usefixtures("same_everywhere")

@@ -132,3 +132,10 @@ def test_whole_numbers_are_ids_and_others_are_not(tmp_path: Path) -> None:
     documents, rejects = read(tmp_path / "a.jsonl")
     assert [document.doc_id for document in documents] == ["7", "-1", "0", "0x"]
     assert reasons(rejects) == {5: "wrong type", 6: "wrong type", 7: "wrong type"}
+
+
+def test_a_bad_first_line_is_not_taken_for_the_whole_file(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b"[1]\n" + json_lines({"id": "x", "text": "one"}))
+    documents, rejects = read(tmp_path / "a.jsonl")
+    assert [document.doc_id for document in documents] == ["x"]
+    assert reasons(rejects) == {1: "not an object"}

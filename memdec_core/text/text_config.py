@@ -48,7 +48,12 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
         ge=0,
         le=1,
         description="Largest share of the records that may be rejected before a run stops; "
-        "repeated texts do not count. A damaged file always stops it. It changes no artifact.",
+        "repeated texts do not count. It changes no artifact.",
+    )
+    damaged: Literal["stop", "keep"] = Field(
+        "stop",
+        description="What becomes of a file that cannot be read to its end: the run stops, or what "
+        "lies before the damage is kept (whole lines, row groups) and the bytes lost are counted.",
     )
     part_characters: int = Field(
         8_000_000,

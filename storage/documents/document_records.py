@@ -41,12 +41,14 @@ class Reject(NamedTuple):
         record: Number of the record, from 1; 0 for the whole file.
         kind: The reason in two or three words, for counting.
         detail: What exactly.
+        lost_bytes: Of a damaged file: how many of its bytes are in no other record.
     """
 
     file: str
     record: int
     kind: str
     detail: str
+    lost_bytes: int = 0
 
 
 def accept(

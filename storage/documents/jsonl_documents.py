@@ -14,14 +14,15 @@ from storage.documents.document_records import (
     too_long,
 )
 from storage.documents.document_sources import FileSource
-from storage.objects.compressed_files import DamagedFile, open_sound
+from storage.objects.compressed_files import open_sound
+from storage.objects.damaged_files import DamagedFile
 
 _ONE_VALUE = re.compile(rb"\s*(\[\s*(\{|$)|\{\s*$)")
 """How an array of objects starts, and an object over many lines."""
 _REMEDY = "write it as JSON Lines, one object a line (`jq -c .[]` does so with an array)"
 
 
-def read_jsonl(source: FileSource, fields: Fields) -> Iterator[Document | Reject]:
+def read_jsonl(source: FileSource, fields: Fields, *, keep: bool) -> Iterator[Document | Reject]:
     """Reads every line that is not blank.
 
     Strict where the tolerance of Python's parser would have to guess: NaN, two values for one key
@@ -30,16 +31,19 @@ def read_jsonl(source: FileSource, fields: Fields) -> Iterator[Document | Reject
     Args:
         source: The file, plain or compressed.
         fields: Names of the text's and the id's field.
+        keep: Whether to yield what lies before the damage of a damaged file.
 
     Raises:
-        DamagedFile: The file as a whole is damaged, or is one JSON value; nothing was yielded.
+        DamagedFile: The file as a whole is damaged, or is one JSON value; nothing was yielded but
+            what was to be kept.
     """
-    with open_sound(source.path) as stream:
+    with open_sound(source.path, keep=keep) as stream:
         for number, line in enumerate(read_lines(stream, MAX_DOCUMENT_BYTES), start=1):
             if line is None:
                 yield too_long(source.name, number)
             elif number == 1 and _ONE_VALUE.match(line):
-                raise DamagedFile(f"it is one JSON value, not one a line; {_REMEDY}")
+                size = source.path.stat().st_size
+                raise DamagedFile(f"it is one JSON value, not one a line; {_REMEDY}", size)
             elif line.strip():
                 yield _parse(source.name, number, line, fields)
 

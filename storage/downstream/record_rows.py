@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 
 from storage.documents.document_records import MAX_DOCUMENT_BYTES
 from storage.documents.jsonl_documents import read_lines
-from storage.objects.compressed_files import DamagedFile, open_sound
+from storage.objects.compressed_files import open_sound
+from storage.objects.damaged_files import DamagedFile
 from storage.objects.store_errors import SourceError
 
 RecordRow = Mapping[str, object]

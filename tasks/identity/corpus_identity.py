@@ -10,7 +10,8 @@ from memdec_core.downstream.downstream_config import DatasetName, DownstreamConf
 from memdec_core.errors import UserError
 from memdec_core.text.document_split import split_by_name
 from memdec_core.text.text_config import CorpusConfig
-from storage.documents.document_records import Document
+from storage.documents.document_readers import read_documents
+from storage.documents.document_records import Document, Fields, Reject
 from storage.documents.document_sources import FileSource, Source, resolve_sources
 from storage.documents.source_digests import source_digest
 from storage.objects.store_errors import SourceError
@@ -54,7 +55,8 @@ def identity_of(digests: Mapping[str, Iterable[tuple[str, str]]]) -> dict[str, J
 def reading_identity(config: CorpusConfig) -> dict[str, JsonValue]:
     """The part of the identity that says how sources become documents."""
     valid_share, test_share = split_shares(config)
-    return {
+    kept: dict[str, JsonValue] = {"damaged": "keep"} if config.damaged == "keep" else {}
+    return kept | {
         "valid_share": valid_share,
         "test_share": test_share,
         "text_field": config.text_field,
@@ -75,6 +77,16 @@ def corpus_sources(config: CorpusConfig) -> dict[str, list[Source]]:
     return resolve_sources(
         entries, {role: f"config.corpus.{ENTRY_FIELDS[role]}" for role in entries}
     )
+
+
+def read_source(source: Source, config: CorpusConfig) -> Iterator[Document | Reject]:
+    """Yields every record of a source as the configuration says; `read_documents` tells more.
+
+    Raises:
+        SourceError: The disk failed or a data set broke off.
+    """
+    fields = Fields(config.text_field, config.id_field)
+    return read_documents(source, fields, keep_damaged=config.damaged == "keep")
 
 
 def split_shares(config: CorpusConfig) -> tuple[float, float]:

@@ -34,10 +34,11 @@ class CorpusFigures(StageFigures):
 
 
 class RecordFigures(StageFigures):
-    """A corpus's records: how many were read, and those rejected by the kind of reason."""
+    """A corpus's records: how many were read, those rejected by reason, what damage took away."""
 
     records: int
     rejected_by_reason: dict[str, int]
+    lost_bytes: int = 0
 
 
 class TokenCounts(StageFigures):

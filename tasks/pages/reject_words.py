@@ -44,9 +44,10 @@ def corpus_rejects(store: Store, corpus: ArtifactRef) -> Rejects:
     first = _first(reader, "")
     reasons = ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common(SHOWN_REASONS))
     listed = f"{store.location(corpus)}/{manifest.shards[0].attempt}/all/{REJECTS_FILE}"
+    lost = f", {figures.lost_bytes:,} bytes of damaged files lost" if figures.lost_bytes else ""
     said = (
         f"{counts.total():,} of {figures.records:,} records rejected ({reasons}; the first: "
-        f"{first}); all are listed in {listed}"
+        f"{first}){lost}; all are listed in {listed}"
     )
     damaged = _first(reader, DAMAGED_FILE) if counts[DAMAGED_FILE] else ""
     return Rejects(counts.total() / figures.records, said, damaged)

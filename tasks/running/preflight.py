@@ -55,10 +55,11 @@ def check_rejects(corpus: StageJob, store: Store) -> list[str]:
     """
     config = corpus.section(CorpusConfig)
     rejects = corpus_rejects(store, corpus.ref)
-    if rejects.damaged:
+    if rejects.damaged and config.damaged == "stop":
         raise UserError(
             f"{corpus.title}: a file cannot be read to its end: {rejects.damaged}. Mend it, get it "
-            "again, or take it out of the corpus; then run again"
+            "again, take it out of the corpus, or keep what is before the damage with `damaged: "
+            "keep` in its corpus section; then run again"
         )
     if rejects.share > config.max_rejected:
         raise UserError(

@@ -12,8 +12,7 @@ from pydantic import JsonValue
 from memdec_core.errors import UserError
 from memdec_core.text.document_split import SPLITS
 from memdec_core.text.text_config import CorpusConfig
-from storage.documents.document_readers import read_documents
-from storage.documents.document_records import Document, Fields, Reject
+from storage.documents.document_records import Document, Reject
 from storage.documents.document_sources import FileSource, Source
 from storage.documents.duplicate_index import DUPLICATE_TEXT, DuplicateIndex
 from storage.formats.corpus_parquet import CorpusWriter
@@ -22,6 +21,7 @@ from tasks.identity.corpus_identity import (
     READING_ORDER,
     corpus_identity,
     corpus_sources,
+    read_source,
     source_errors,
     split_of,
     split_shares,
@@ -39,12 +39,14 @@ class CorpusCounts:
         documents: Documents kept, by split.
         characters: Their characters, by split.
         rejected: Rejects, by kind of reason.
+        lost_bytes: Bytes of damaged files that are in no record.
         first_reject: An example to show.
     """
 
     documents: Counter[str] = field(default_factory=Counter)
     characters: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
+    lost_bytes: int = 0
     first_reject: Reject | None = None
 
     @property
@@ -60,6 +62,7 @@ class CorpusCounts:
     def reject(self, reject: Reject) -> None:
         """Counts a reject."""
         self.rejected[reject.kind] += 1
+        self.lost_bytes += reject.lost_bytes
         self.first_reject = self.first_reject or reject
 
     def figures(self) -> dict[str, JsonValue]:
@@ -70,6 +73,7 @@ class CorpusCounts:
             "rejected": self.rejected.total(),
             "duplicates": self.rejected[DUPLICATE_TEXT],
             "rejected_by_reason": dict(sorted(self.rejected.items())),
+            "lost_bytes": self.lost_bytes,
             "documents": {split: self.documents[split] for split in SPLITS},
             "characters": {split: self.characters[split] for split in SPLITS},
         }
@@ -95,7 +99,8 @@ def build_corpus_shard(run: ShardRun) -> dict[str, JsonValue]:
 
     Returns:
         The corpus's figures: records in, kept, rejected (also by reason), duplicates among those,
-        documents and characters per split. A file that is rejected whole counts as one record.
+        bytes lost of damaged files, documents and characters per split. A damaged file counts as
+        one rejected record.
 
     Raises:
         UserError: An entry names nothing, a split is empty, or documents changed meanwhile.
@@ -133,12 +138,11 @@ def _split_records(
     """Yields every record with its split (a reject's split has no meaning)."""
     sources = corpus_sources(config)
     total = sum(_size(source) for found in sources.values() for source in found)
-    fields = Fields(config.text_field, config.id_field)
     shares = split_shares(config)
     done = 0
     for role in READING_ORDER:
         for source in sources[role]:
-            for record in read_documents(source, fields):
+            for record in read_source(source, config):
                 if isinstance(record, Document):
                     yield split_of(role, record, shares), record
                 else:

@@ -7,8 +7,7 @@ from typing import Literal
 from prefect import task
 
 from memdec_core.text.document_split import SPLITS
-from storage.documents.document_readers import read_documents
-from storage.documents.document_records import Document, Fields
+from storage.documents.document_records import Document
 from storage.documents.duplicate_index import text_digest
 from storage.formats.corpus_parquet import CorpusReader
 from storage.looks.corpus_looks import read_seen
@@ -26,7 +25,7 @@ from storage.looks.document_table import (
     parse_table,
 )
 from storage.store.artifact_store import Store
-from tasks.identity.corpus_identity import source_errors
+from tasks.identity.corpus_identity import read_source, source_errors
 from tasks.jobs.run_settings import RunSettings
 from tasks.running.progress import stage_progress
 from tasks.running.stage_run import TASK_OPTIONS
@@ -129,10 +128,9 @@ def _documents_of(store: Store, job: WatchJob, earlier: Earlier) -> Documents:
 def _texts(job: WatchJob, new: Documents) -> Iterator[tuple[bytes, str]]:
     """Digest and text of every new document, from the sources that hold one; each text once."""
     wanted = set(new["digest"])
-    fields = Fields(job.corpus.text_field, job.corpus.id_field)
     for number in new["source"].unique().sort():
         with source_errors():
-            for record in read_documents(job.listing[number].source, fields):
+            for record in read_source(job.listing[number].source, job.corpus):
                 if isinstance(record, Document):
                     digest = text_digest(record.text)
                     if digest in wanted:

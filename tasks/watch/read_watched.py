@@ -5,13 +5,18 @@ from dataclasses import dataclass
 from prefect import task
 
 from memdec_core.text.text_config import CorpusConfig
-from storage.documents.document_readers import read_documents
-from storage.documents.document_records import Document, Fields, Reject
+from storage.documents.document_records import Document, Reject
 from storage.documents.source_digests import source_digest
 from storage.looks.corpus_looks import CorpusLook, SeenSource, read_seen
 from storage.looks.document_table import DocumentRows, carry_over, in_source_order, write_table
 from storage.store.artifact_store import Store
-from tasks.identity.corpus_identity import reading_identity, source_errors, split_of, split_shares
+from tasks.identity.corpus_identity import (
+    read_source,
+    reading_identity,
+    source_errors,
+    split_of,
+    split_shares,
+)
 from tasks.jobs.run_settings import RunSettings
 from tasks.running.progress import stage_progress
 from tasks.running.stage_run import TASK_OPTIONS
@@ -97,7 +102,7 @@ def _read(
     rejects: list[Reject] = []
     count = 0
     with source_errors():
-        for record in read_documents(listed.source, Fields(config.text_field, config.id_field)):
+        for record in read_source(listed.source, config):
             if isinstance(record, Document):
                 split = split_of(listed.role, record, shares)
                 rows.add(number, split, record.doc_id, record.text)

@@ -24,10 +24,16 @@ def numbered(count: int, start: int = 0) -> bytes:
     )
 
 
-def read(path: Path | str, fields: Fields = FIELDS) -> tuple[list[Document], list[Reject]]:
+def read(
+    path: Path | str, fields: Fields = FIELDS, *, keep_damaged: bool = False
+) -> tuple[list[Document], list[Reject]]:
     """Reads one train entry to its end."""
     sources = resolve_sources({"train": [str(path)]}, {"train": "config.corpus.documents"})
-    records = [record for source in sources["train"] for record in read_documents(source, fields)]
+    records = [
+        record
+        for source in sources["train"]
+        for record in read_documents(source, fields, keep_damaged=keep_damaged)
+    ]
     documents = [record for record in records if isinstance(record, Document)]
     return documents, [record for record in records if isinstance(record, Reject)]
 

@@ -31,7 +31,7 @@ Plans = dict[str, dict[str, str]]
 
 def stand_in(config: BaseModel) -> dict[str, JsonValue]:
     """What is hashed in place of content that is not the same everywhere."""
-    corpus = {"max_rejected"}  # is no content
+    corpus = {"max_rejected", "damaged"}  # no content by default
     exclude = corpus if isinstance(config, CorpusConfig) else None
     dumped = config.model_dump(mode="json", exclude=exclude)
     if isinstance(config, BaseModelConfig) and config.pretrain is not None:

@@ -30,6 +30,21 @@ def test_many_row_groups_are_numbered_through(tmp_path: Path) -> None:
     assert [d.record for d in read(tmp_path / "a.parquet")[0]] == list(range(1, 1001))
 
 
+def test_row_groups_before_the_damage_are_kept_if_that_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    table = pa.table({"text": [f"text {i}" * 100 for i in range(5000)]})
+    pq.write_table(table, path, row_group_size=500, compression="zstd", write_page_checksum=True)
+    content, metadata = path.read_bytes(), pq.read_metadata(path)
+    column = metadata.row_group(3).column(0)
+    middle = column.dictionary_page_offset + column.total_compressed_size // 2
+    path.write_bytes(content[:middle] + bytes(64) + content[middle + 64 :])
+    documents, rejects = read(path, keep_damaged=True)
+    assert [d.text for d in documents] == table["text"].to_pylist()[:1500]
+    assert reasons(rejects) == {0: "damaged file"}
+    kept = sum(metadata.row_group(i).column(0).total_compressed_size for i in range(3))
+    assert rejects[0].lost_bytes == len(content) - kept
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped", "no parquet", "no text column"])
 def test_a_file_that_cannot_be_read_to_its_end_gives_no_document(
     tmp_path: Path, damage: str

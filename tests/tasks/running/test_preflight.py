@@ -1,6 +1,7 @@
 """What stops a run before anything is built on it: documents that were lost on the way."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -19,10 +20,16 @@ DUPLICATES = [Reject("a.jsonl", 200 + number, "duplicate text", "of doc/1") for 
 GARBAGE = [Reject("a.jsonl", 7, "malformed JSON", "Expecting value"),
            Reject("b|c.jsonl", 9, "missing text", "field 'text' is absent or null"),
            Reject("a.jsonl", 8, "malformed JSON", "Expecting value")]  # fmt: skip
-DAMAGED = Reject("cut.jsonl.gz", 0, "damaged file", "gzip: the end is missing")
+DAMAGED = Reject("cut.jsonl.gz", 0, "damaged file", "gzip: the end is missing", lost_bytes=4321)
 
 
-def check(store: Store, rejects: list[Reject], max_rejected: float, documents: str = "x") -> str:
+def check(
+    store: Store,
+    rejects: list[Reject],
+    max_rejected: float,
+    documents: str = "x",
+    damaged: Literal["stop", "keep"] = "stop",
+) -> str:
     """What is said of a corpus that lacks these records; its page says the same."""
 
     def fill(folder: Path) -> None:
@@ -38,9 +45,13 @@ def check(store: Store, rejects: list[Reject], max_rejected: float, documents: s
     by_reason = {kind: kinds.count(kind) for kind in kinds}
     ref = publish(
         store, "corpus", {"all": (fill, {})}, {"n": len(rejects)},
-        figures={**counts, "rejected_by_reason": {**by_reason}},
+        figures={
+            **counts,
+            "rejected_by_reason": {**by_reason},
+            "lost_bytes": sum(each.lost_bytes for each in rejects),
+        },
     )  # fmt: skip
-    config = CorpusConfig(documents=(documents,), max_rejected=max_rejected)
+    config = CorpusConfig(documents=(documents,), max_rejected=max_rejected, damaged=damaged)
     said = check_rejects(make_job(ref, {"corpus": config.model_dump(mode="json")}, {}), store)
     page = stage_page(store, store.require(ref), "A corpus", "Built.")
     of_records = [sentence for sentence in said if "passed over" not in sentence]
@@ -81,6 +92,15 @@ def test_more_than_may_be_lost_stops_the_run_with_the_remedy(store: Store) -> No
         check(store, GARBAGE, 0.02)
 
 
-def test_a_damaged_file_always_stops_the_run(store: Store) -> None:
-    with pytest.raises(UserError, match=r"to its end: cut\.jsonl\.gz: damaged file: gzip: the end"):
+def test_a_damaged_file_stops_the_run_and_the_remedy_is_named(store: Store) -> None:
+    with pytest.raises(
+        UserError,
+        match=r"to its end: cut\.jsonl\.gz: damaged file: gzip: the end.*`damaged: keep`",
+    ):
         check(store, [*GARBAGE, DAMAGED], 1)
+
+
+def test_what_is_before_the_damage_is_kept_if_asked_for_and_the_loss_is_said(store: Store) -> None:
+    said = check(store, [DAMAGED], 0.1, damaged="keep")
+    assert said.startswith("1 of 98 records rejected (1 damaged file; the first: cut.jsonl.gz: ")
+    assert "), 4,321 bytes of damaged files lost; all are listed in " in said

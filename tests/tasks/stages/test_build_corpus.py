@@ -71,6 +71,18 @@ def messy(tmp_path: Path) -> Path:
     return folder
 
 
+def test_documents_before_the_damage_are_kept_if_asked_for(store: Store, messy: Path) -> None:
+    config = CorpusConfig(documents=(str(messy),), valid_fraction=0.1, test_fraction=0.1)
+    keeping = config.model_copy(update={"damaged": "keep"})
+    assert corpus_identity(config) != corpus_identity(keeping)
+    figures, folder, _ = build(store, keeping)
+    cut = [row for split in SPLITS for row in rows(folder, split) if "cut" in row["source"]]
+    assert 30 < len(cut) < 40, "of 40, as far as they are there"
+    assert figures["kept"] == 351 + len(cut)
+    assert figures["rejected_by_reason"]["damaged file"] == 1
+    assert 0 < figures["lost_bytes"] < 100, "a broken line"
+
+
 def test_every_record_is_kept_or_listed(store: Store, messy: Path) -> None:
     config = CorpusConfig(documents=(str(messy),), valid_fraction=0.1, test_fraction=0.1)
     figures, folder, fractions = build(store, config)

@@ -76,7 +76,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return call
 
-    for name in ("source_digest", "read_documents"):
+    for name in ("source_digest", "read_source"):
         monkeypatch.setattr(read_watched, name, noting(getattr(read_watched, name)))
     return names
 

@@ -6,7 +6,8 @@ from pydantic import BaseModel, Field
 
 _ENTRY = (
     "Each entry is a file (.jsonl, .ndjson, .json, .parquet, .txt, .text, .md, .rst, .tokens; all "
-    "but Parquet may be .gz or .zst), a folder or a glob of such files, `datasets:NAME[:CONFIG]` "
+    "but Parquet may be .gz or .zst), a folder or a glob of such files, `s3://BUCKET/KEY` or "
+    "`s3://BUCKET/PREFIX` (one such object, or all below), `datasets:NAME[:CONFIG]` "
     "(a data set of the hub or a local folder of the datasets library) or `docstrings:PACKAGE` "
     "(documentation text of an installed package or part of one, as `torch` or `torch.nn`; "
     "`stdlib` for Python's own library). Relative paths start at the current directory."

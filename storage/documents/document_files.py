@@ -3,56 +3,49 @@
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 
+from storage.documents.bucket_objects import BucketObject, is_bucket, list_entry
+from storage.documents.document_formats import SUFFIXES, ending_of, format_of
 from storage.documents.folder_walk import match, parts_before_magic, readable, walk
 from storage.objects.store_errors import SourceError
 
-JSONL, PARQUET, TEXT = "jsonl", "parquet", "text"
-SUFFIXES = {
-    ".jsonl": JSONL,
-    ".ndjson": JSONL,
-    ".json": JSONL,
-    ".parquet": PARQUET,
-    ".txt": TEXT,
-    ".text": TEXT,
-    ".md": TEXT,
-    ".rst": TEXT,
-    ".tokens": TEXT,
-}
-_COMPRESSED = (".gz", ".zst")
+Found = Path | BucketObject
 
 
-def format_of(path: Path) -> str | None:
-    """The format that a file's name promises, None when it promises none that we read."""
-    suffix = path.suffix.lower()
-    if suffix not in _COMPRESSED:
-        return SUFFIXES.get(suffix)
-    inner = SUFFIXES.get(Path(path.stem).suffix.lower())
-    return None if inner == PARQUET else inner
-
-
-def find_files(entry: str, place: str) -> dict[Path, int]:
-    """Finds the files of a file, folder or glob entry.
+def find_files(entry: str, place: str) -> dict[Found, int]:
+    """Finds the files of a file, folder, glob or bucket entry.
 
     Args:
-        entry: The entry; a folder gives the files of known formats below it, none hidden.
+        entry: The entry; a folder gives the files of known formats below it, none hidden, and so
+            does a prefix in a bucket.
         place: The entry's place in the configuration, for messages.
 
     Returns:
-        Absolute paths, each with the number of its last parts that lie within the entry.
+        Absolute paths or objects, each with the number of last parts that lie within the entry.
 
     Raises:
         SourceError: There is none, or it or a folder cannot be read.
+        StorageError: A bucket does not answer.
     """
     with readable():
-        files, problem = _find(entry)
+        files, problem = _find_objects(entry, place) if is_bucket(entry) else _find(entry)
     if not files:
         raise SourceError(f"{place}: {problem}")
     return files
 
 
-def _find(entry: str) -> tuple[dict[Path, int], str]:
+def _find_objects(entry: str, place: str) -> tuple[dict[Found, int], str]:
+    listed = list_entry(entry, place)
+    wanted: dict[Found, int] = {
+        each: count
+        for each, count in listed.objects.items()
+        if format_of(each.path) is not None or not listed.is_prefix
+    }
+    return wanted, f"{entry!r} holds no documents ({', '.join(SUFFIXES)}); name another"
+
+
+def _find(entry: str) -> tuple[dict[Found, int], str]:
     """What `find_files` returns, and what is wrong if that is nothing."""
     path = _absolute(entry)
     if path.is_file():
@@ -77,25 +70,30 @@ def passed_over(entry: str) -> Counter[str]:
 
     Raises:
         SourceError: A folder cannot be read.
+        StorageError: A bucket does not answer.
     """
-    path = _absolute(entry)
+    files: Iterable[PurePath] = ()
     with readable():
-        files = walk(path) if path.is_dir() else ()
-        return Counter(_ending(file) for file in files if format_of(file) is None)
+        if is_bucket(entry):
+            listed = list_entry(entry, entry)
+            files = (each.path for each in listed.objects if listed.is_prefix)
+        elif (path := _absolute(entry)).is_dir():
+            files = walk(path)
+        return Counter(ending_of(file) for file in files if format_of(file) is None)
 
 
-def name_files(found: Iterable[dict[Path, int]]) -> dict[Path, str]:
+def name_files(found: Iterable[dict[Found, int]]) -> dict[Found, str]:
     """Names each file by the tail of its path, made longer where two files would share a name.
 
     Args:
         found: What `find_files` returned, for every entry of the corpus.
     """
-    parts: dict[Path, int] = {}
+    parts: dict[Found, int] = {}
     for files in found:
         for path, count in files.items():
             parts[path] = max(count, parts.get(path, 0))
     while True:
-        by_name: defaultdict[str, list[Path]] = defaultdict(list)
+        by_name: defaultdict[str, list[Found]] = defaultdict(list)
         for path, count in parts.items():
             by_name["/".join(path.parts[-count:])].append(path)
         clashing = [path for paths in by_name.values() if len(paths) > 1 for path in paths]
@@ -107,10 +105,6 @@ def name_files(found: Iterable[dict[Path, int]]) -> dict[Path, str]:
 
 def _absolute(entry: str) -> Path:
     return Path(os.path.abspath(Path(entry).expanduser()))  # noqa: PTH100 - resolve() follows links
-
-
-def _ending(file: Path) -> str:
-    return "".join(file.suffixes[-2:] if file.suffix.lower() in _COMPRESSED else file.suffixes[-1:])
 
 
 def _printable(name: str) -> str:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from storage.documents.bucket_objects import fetched
 from storage.documents.dataset_documents import read_dataset
 from storage.documents.docstring_documents import read_docstrings
-from storage.documents.document_files import JSONL, PARQUET, SUFFIXES
+from storage.documents.document_formats import JSONL, PARQUET, SUFFIXES
 from storage.documents.document_records import (
     DAMAGED_FILE,
     MAX_DOCUMENT_BYTES,
@@ -14,7 +15,13 @@ from storage.documents.document_records import (
     accept,
     too_long,
 )
-from storage.documents.document_sources import DatasetSource, FileSource, PackageSource, Source
+from storage.documents.document_sources import (
+    BucketSource,
+    DatasetSource,
+    FileSource,
+    PackageSource,
+    Source,
+)
 from storage.documents.jsonl_documents import read_jsonl
 from storage.documents.parquet_documents import read_parquet
 from storage.objects.compressed_files import open_sound
@@ -38,11 +45,16 @@ def read_documents(
     Raises:
         SourceError: The disk failed or a data set broke off; that is no fault of the documents,
             and a corpus without them would be another corpus.
+        StorageError: A bucket does not answer.
     """
     if isinstance(source, PackageSource):
         yield from read_docstrings(source)
     elif isinstance(source, DatasetSource):
         yield from read_dataset(source, fields)
+    elif isinstance(source, BucketSource):
+        with fetched(source.found) as copy:
+            file = FileSource(source.name, copy)
+            yield from read_documents(file, fields, keep_damaged=keep_damaged)
     else:
         try:
             yield from _read_file(source, fields, keep=keep_damaged)

@@ -1,4 +1,4 @@
-"""Resolves the entries of a corpus configuration into sources: files, data sets, packages.
+"""Resolves the entries of a corpus configuration into sources: files, objects, data sets, packages.
 
 A source's name is what the artifact knows of it: it holds no path outside the entry, so that the
 same documents in another folder make the same corpus.
@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.documents.document_files import find_files, format_of, name_files
+from storage.documents.bucket_objects import BucketObject
+from storage.documents.document_files import Found, find_files, name_files
+from storage.documents.document_formats import format_of
 from storage.documents.package_modules import find_package
 from storage.objects.store_errors import SourceError
 
@@ -30,6 +32,14 @@ class FileSource:
 
 
 @dataclass(frozen=True)
+class BucketSource:
+    """One object of a bucket; named as a file is, relative to the entry's prefix."""
+
+    name: str
+    found: BucketObject
+
+
+@dataclass(frozen=True)
 class PackageSource:
     """The documentation text of an installed package, or of the standard library."""
 
@@ -47,7 +57,7 @@ class DatasetSource:
     role: str
 
 
-Source = FileSource | PackageSource | DatasetSource
+Source = FileSource | BucketSource | PackageSource | DatasetSource
 
 
 def resolve_sources(
@@ -64,8 +74,9 @@ def resolve_sources(
 
     Raises:
         SourceError: An entry names nothing.
+        StorageError: A bucket does not answer.
     """
-    files: dict[str, list[dict[Path, int]]] = {role: [] for role in entries}
+    files: dict[str, list[dict[Found, int]]] = {role: [] for role in entries}
     others: dict[str, list[Source]] = {role: [] for role in entries}
     for role, texts in entries.items():
         for number, entry in enumerate(texts):
@@ -79,12 +90,16 @@ def resolve_sources(
     names = name_files(found for role in files for found in files[role])
     return {
         role: sorted(
-            {FileSource(names[path], path) for found in files[role] for path in found}
+            {_file(names[each], each) for found in files[role] for each in found}
             | set(others[role]),
             key=lambda source: (source.name, repr(source)),
         )
         for role in entries
     }
+
+
+def _file(name: str, found: Found) -> Source:
+    return FileSource(name, found) if isinstance(found, Path) else BucketSource(name, found)
 
 
 def _dataset(entry: str, role: str) -> DatasetSource:

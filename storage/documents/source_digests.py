@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from storage.documents.dataset_documents import hub_revision
-from storage.documents.document_sources import FileSource, PackageSource, Source
+from storage.documents.document_sources import BucketSource, FileSource, PackageSource, Source
 from storage.documents.package_modules import module_files
 from storage.objects.store_errors import SourceError
 
@@ -17,6 +17,8 @@ _GONE = "gone"
 
 def source_digest(source: Source) -> str:
     """Digests the bytes of a file, of a package's modules or of a data set (or its revision).
+
+    Of an object in a bucket it is the entity tag, so that none is fetched to plan a run.
 
     Raises:
         SourceError: It cannot be read.
@@ -42,6 +44,8 @@ def _summary(source: Source, of_file: Callable[[Path], str], verb: str) -> str:
     try:
         if isinstance(source, FileSource):
             return of_file(source.path)
+        if isinstance(source, BucketSource):
+            return f"{source.found.e_tag} {source.found.size}"
         if isinstance(source, PackageSource):
             files = module_files(source.package)
         elif (folder := Path(source.dataset)).is_dir():

@@ -47,7 +47,7 @@ def open_root(url: str, *, create: bool) -> ObjectRoot:
     if parts.scheme == "file":
         return _open_folder(Path(unquote(parts.path)), create=create)
     if parts.scheme == "s3" and parts.netloc:
-        return ObjectRoot(url.rstrip("/"), _open_bucket(url), None)
+        return ObjectRoot(url.rstrip("/"), _probed_bucket(url), None)
     raise UnsupportedStore(f"{url}: unknown kind of store; use a folder, file:// or s3://bucket")
 
 
@@ -86,14 +86,20 @@ def _open_folder(path: Path, *, create: bool) -> ObjectRoot:
 
 
 @cache
-def _open_bucket(url: str) -> ObjectStore:
-    """Opened and probed once per process."""
+def open_bucket(url: str) -> ObjectStore:
+    """A bucket, or what is below a prefix of it, opened once per process; it is not asked yet."""
+    return from_url(
+        url,
+        client_options={"connect_timeout": "10s", "timeout": TIMEOUT, "allow_http": True},
+        retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=60)},
+    )
+
+
+@cache
+def _probed_bucket(url: str) -> ObjectStore:
+    """A bucket that can hold a store; asked once per process."""
     with translated(url):
-        objects = from_url(
-            url,
-            client_options={"connect_timeout": "10s", "timeout": TIMEOUT, "allow_http": True},
-            retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=60)},
-        )
+        objects = open_bucket(url)
         try:
             obstore.list_with_delimiter(objects)
         except (FileNotFoundError, GenericError) as error:

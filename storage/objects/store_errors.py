@@ -12,9 +12,13 @@ from obstore.exceptions import (
     UnauthenticatedError,
 )
 
+FORBIDDEN = "403 Forbidden"
+"""In what obstore says where it has no error of its own for that, as when it lists."""
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _INSTANCE_METADATA = "/latest/api/token"
 _CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give this machine a role"
+_REFUSED = f"the store refuses the credentials; {_CREDENTIALS}"
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -93,19 +97,24 @@ def translated(where: str) -> Iterator[None]:
     except PermissionDeniedError as error:
         raise _from_errno(errno.EACCES, where, error) from error
     except UnauthenticatedError as error:
-        raise StoreForbidden(
-            f"{where}: the store refuses the credentials; {_CREDENTIALS}"
-        ) from error
+        raise StoreForbidden(f"{where}: {_REFUSED}") from error
     except NotSupportedError as error:
         raise UnsupportedStore(f"{where}: the store cannot do this: {_headline(error)}") from error
     except OSError as error:
         raise _from_errno(error.errno or 0, where, error) from error
     except BaseError as error:
-        if _INSTANCE_METADATA in str(error):  # the last place where obstore looks for credentials
-            raise StoreForbidden(f"{where}: no credentials were found; {_CREDENTIALS}") from error
-        # obstore tells the operating system's error only in its text
-        number = re.search(r"\(os error (\d+)\)", str(error))
-        raise _from_errno(int(number[1]) if number else 0, where, error) from error
+        raise _from_text(where, error) from error
+
+
+def _from_text(where: str, error: BaseError) -> StorageError:
+    """Of errors that obstore tells apart in their text alone."""
+    said = str(error)
+    if _INSTANCE_METADATA in said:  # the last place where obstore looks for credentials
+        return StoreForbidden(f"{where}: no credentials were found; {_CREDENTIALS}")
+    if FORBIDDEN in said:
+        return StoreForbidden(f"{where}: {_REFUSED}")
+    number = re.search(r"\(os error (\d+)\)", said)
+    return _from_errno(int(number[1]) if number else 0, where, error)
 
 
 def _from_errno(number: int, where: str, error: Exception) -> StorageError:

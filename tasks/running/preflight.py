@@ -10,7 +10,8 @@ from memdec_core.models.models_config import BaseModelConfig
 from memdec_core.targets.targets_config import TargetsConfig, check_k
 from memdec_core.text.text_config import CorpusConfig
 from memdec_core.windows.windows import WindowConfig
-from storage.documents.document_files import SUFFIXES, passed_over
+from storage.documents.document_files import passed_over
+from storage.documents.document_formats import SUFFIXES
 from storage.store.artifact_store import Store
 from tasks.identity.corpus_identity import ENTRY_FIELDS, source_errors
 from tasks.identity.tokenizer_sharing import SharedVocabulary
@@ -80,7 +81,8 @@ def _passed_over(config: CorpusConfig) -> str:
     if not counts:
         return ""
     kinds = ", ".join(f"{n:,} {ending or 'without ending'}" for ending, n in counts.most_common())
-    return f"{counts.total():,} files passed over ({kinds}); read are {', '.join(SUFFIXES)}"
+    files = "file" if counts.total() == 1 else "files"
+    return f"{counts.total():,} {files} passed over ({kinds}); read are {', '.join(SUFFIXES)}"
 
 
 @task(task_run_name="Compare the tokenizers of all models", **TASK_OPTIONS)

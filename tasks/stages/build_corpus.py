@@ -13,7 +13,7 @@ from memdec_core.errors import UserError
 from memdec_core.text.document_split import SPLITS
 from memdec_core.text.text_config import CorpusConfig
 from storage.documents.document_records import Document, Reject
-from storage.documents.document_sources import FileSource, Source
+from storage.documents.document_sources import BucketSource, FileSource, Source
 from storage.documents.duplicate_index import DUPLICATE_TEXT, DuplicateIndex
 from storage.formats.corpus_parquet import CorpusWriter
 from tasks.identity.corpus_identity import (
@@ -155,7 +155,9 @@ def _split_records(
 
 def _size(source: Source) -> int:
     """A source's share of the progress, in bytes where they are known."""
-    return max(1, source.path.stat().st_size) if isinstance(source, FileSource) else 1 << 20
+    if isinstance(source, FileSource):
+        return max(1, source.path.stat().st_size)
+    return max(1, source.found.size) if isinstance(source, BucketSource) else 1 << 20
 
 
 def _require_every_split(config: CorpusConfig, counts: CorpusCounts) -> None:

@@ -1,8 +1,10 @@
 import gzip
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
+import obstore
 import pyarrow.parquet as pq
 import pytest
 from pydantic import JsonValue
@@ -10,13 +12,18 @@ from pydantic import JsonValue
 from memdec_core.errors import UserError
 from memdec_core.text.text_config import CorpusConfig
 from storage.objects.artifact_ref import ArtifactRef
+from storage.objects.root_urls import open_bucket
 from storage.store.artifact_store import Store
 from tasks.identity.corpus_identity import corpus_identity
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun
 from tasks.stages.build_corpus import build_corpus_shard
+from tasks.watch.watched_listing import list_corpus
 from tests.oracles.documents_oracle import json_lines, numbered
 from tests.support.jobs import make_job
+
+if TYPE_CHECKING:  # at hand, it would make every test here one that starts processes
+    from tests.services.s3_server import Bucket
 
 SPLITS = ("train", "valid", "test")
 
@@ -69,6 +76,29 @@ def messy(tmp_path: Path) -> Path:
     (folder / "cut.jsonl.gz").write_bytes(gzip.compress(numbered(40, start=900))[:-20])
     (folder / "note.txt").write_text("A note that is a document by itself.")
     return folder
+
+
+def test_a_bucket_gives_the_corpus_that_the_same_folder_gives(
+    store: Store, messy: Path, bucket: "Bucket", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in bucket.environment.items():
+        monkeypatch.setenv(name, value)
+    url = f"{bucket.url}/{uuid4().hex}"
+    for path in messy.iterdir():
+        obstore.put(open_bucket(bucket.url), f"{url.rpartition('/')[2]}/{path.name}", path)
+    shares = {"valid_fraction": 0.1, "test_fraction": 0.1}
+    figures, folder, fractions = build(store, CorpusConfig(documents=(url,), **shares), "bucket")
+    same, local, _ = build(store, CorpusConfig(documents=(str(messy),), **shares), "folder")
+    assert figures == same
+    assert {split: rows(folder, split) for split in SPLITS} == {
+        split: rows(local, split) for split in SPLITS
+    }
+    assert fractions[-1] == 1.0
+
+    before = list_corpus(config := CorpusConfig(documents=(url,), **shares))
+    obstore.put(open_bucket(url), "note.txt", b"Another note.")
+    changed = set(list_corpus(config)) - set(before)
+    assert [listed.source.name for listed in changed] == ["note.txt"]
 
 
 def test_documents_before_the_damage_are_kept_if_asked_for(store: Store, messy: Path) -> None:

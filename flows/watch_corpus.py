@@ -1,8 +1,6 @@
 """The flow: whether a pipeline's documents changed, what changed, and who should know."""
 
-import tempfile
 from functools import partial
-from pathlib import Path
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -14,6 +12,7 @@ from flows.server.end_with_worker import end_with_worker
 from memdec_core.errors import UserError
 from memdec_core.text.text_config import CorpusConfig
 from storage.looks.corpus_looks import CorpusLook, last_look
+from storage.objects.temporary_folder import temporary_folder
 from storage.store.artifact_store import Store
 from tasks.inputs.finished_run import newest_built_corpus
 from tasks.jobs.run_settings import RunSettings
@@ -51,8 +50,8 @@ def watch_corpus(
     if last is not None and is_known and not is_due(last.same_documents, built, last.announced):
         message = f"Nothing changed in the documents of {config.name} since {last.when}."
         return unchanged(config.name, last, message)
-    with tempfile.TemporaryDirectory(prefix="memdec-watch-") as folder:
-        job = WatchJob(config.name, config.corpus, listing, last, built, Path(folder))
+    with temporary_folder() as folder:
+        job = WatchJob(config.name, config.corpus, listing, last, built, folder)
         quiet_seconds = 0.0 if is_known else config.watch.quiet_seconds
         found = _read_when_quiet(job, quiet_seconds, settings)
         if found is None:

@@ -1,7 +1,6 @@
 """Documents in a bucket: listed with their entity tags, and fetched as they were listed."""
 
 import glob
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -12,6 +11,7 @@ from obstore.exceptions import GenericError, PermissionDeniedError, Precondition
 
 from storage.objects.root_urls import open_bucket, refuse_credentials
 from storage.objects.store_errors import FORBIDDEN, SourceError, UnsupportedStore, translated
+from storage.objects.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
     from obstore import GetOptions, ObjectMeta  # there for type checkers alone
@@ -117,8 +117,8 @@ def fetched(found: BucketObject) -> Iterator[Path]:
         SourceError: It is another one than was listed, or gone, or may not be read.
         StorageError: The bucket does not answer.
     """
-    with tempfile.TemporaryDirectory(prefix="memdec-corpus-") as folder:
-        copy = Path(folder) / f"object{''.join(found.path.suffixes[-2:])}"
+    with temporary_folder() as folder:
+        copy = folder / f"object{''.join(found.path.suffixes[-2:])}"
         with _answers(f"{found.bucket}/{found.key}"), copy.open("wb") as file:
             unchanged: GetOptions = {"if_match": found.e_tag}
             for chunk in obstore.get(open_bucket(found.bucket), found.key, options=unchanged):

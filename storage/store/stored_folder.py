@@ -3,9 +3,8 @@
 import hashlib
 import os
 import secrets
-import shutil
-import tempfile
 import weakref
+from contextlib import ExitStack
 from pathlib import Path
 
 from storage.objects.fingerprint import digest_file
@@ -19,6 +18,7 @@ from storage.objects.store_errors import (
     UnsafeName,
     translated,
 )
+from storage.objects.temporary_folder import temporary_folder
 
 
 def list_files(folder: Path) -> list[FileEntry]:
@@ -47,12 +47,13 @@ class FolderDraft:
     def __init__(self, root: ObjectRoot, key: str) -> None:
         self._root = root
         self._key = key
+        self._temporary = ExitStack()
         with translated(f"{root.url}/{key}"):
             if root.folder:
                 self.folder = root.folder / key
                 make_folder(self.folder)
             else:
-                self.folder = Path(tempfile.mkdtemp(prefix="memdec-"))
+                self.folder = self._temporary.enter_context(temporary_folder())
             # kept open, so that no other folder can come to the same inode
             self._handle = os.open(self.folder, os.O_RDONLY)
             weakref.finalize(self, os.close, self._handle)
@@ -64,7 +65,7 @@ class FolderDraft:
             MissingArtifact: The folder was collected meanwhile.
             UnsafeName: A file that cannot be stored.
         """
-        with translated(f"{self._root.url}/{self._key}"):
+        with self._temporary, translated(f"{self._root.url}/{self._key}"):
             try:
                 entries = list_files(self.folder)
                 self._publish(entries)
@@ -75,8 +76,6 @@ class FolderDraft:
             raise MissingArtifact(
                 f"{self._root.url}/{self._key}: removed while it was being written; run again"
             )
-        if not self._root.folder:
-            shutil.rmtree(self.folder)
         return entries
 
     def _publish(self, entries: list[FileEntry]) -> None:

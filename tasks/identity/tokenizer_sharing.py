@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
@@ -13,6 +12,7 @@ from memdec_core.models.models_config import BaseModelConfig
 from storage.models.hub_model import hub_commit, hub_tokenizer
 from storage.models.model_folder import ModelFolderError, tokenizer_digest, tokenizer_files
 from storage.objects.artifact_ref import ArtifactRef
+from storage.objects.temporary_folder import temporary_folder
 from storage.store.artifact_store import Store
 from tasks.identity.base_model_identity import local_folder
 from tasks.jobs.stage_job import StageJob
@@ -100,15 +100,15 @@ def read_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
     """
     from memdec_core.text.tokenizer_loading import complete_tokenizer, load_tokenizer
 
-    with TemporaryDirectory() as copy:
+    with temporary_folder() as copy:
         for path in [*tokenizer_files(folder), folder / "config.json"]:
             if path.is_file():
-                shutil.copyfile(path, Path(copy) / path.name)
+                shutil.copyfile(path, copy / path.name)
         try:
-            complete_tokenizer(Path(copy))
-            return load_tokenizer(Path(copy))
+            complete_tokenizer(copy)
+            return load_tokenizer(copy)
         except UserError as error:  # which names the copy
-            raise UserError(str(error).replace(copy, str(folder))) from error
+            raise UserError(str(error).replace(str(copy), str(folder))) from error
 
 
 def cut_at(

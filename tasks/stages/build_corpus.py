@@ -1,11 +1,9 @@
 """corpus: documents from anywhere become Parquet parts, split, each record kept or listed."""
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -16,6 +14,7 @@ from storage.documents.document_records import Document, Reject
 from storage.documents.document_sources import BucketSource, FileSource, Source
 from storage.documents.duplicate_index import DUPLICATE_TEXT, DuplicateIndex
 from storage.formats.corpus_parquet import CorpusWriter
+from storage.objects.temporary_folder import temporary_folder
 from tasks.identity.corpus_identity import (
     ENTRY_FIELDS,
     READING_ORDER,
@@ -109,8 +108,8 @@ def build_corpus_shard(run: ShardRun) -> dict[str, JsonValue]:
     counts = CorpusCounts()
     with (
         source_errors(),
-        tempfile.TemporaryDirectory(prefix="memdec-corpus-") as temporary,
-        closing(DuplicateIndex(Path(temporary) / "seen.sqlite")) as seen,
+        temporary_folder() as temporary,
+        closing(DuplicateIndex(temporary / "seen.sqlite")) as seen,
         CorpusWriter(run.writer.folder, config.part_characters) as writer,
     ):
         for split, record in _split_records(config, run, counts):

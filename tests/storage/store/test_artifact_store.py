@@ -173,8 +173,8 @@ def test_who_has_lost_the_lease_replaces_nothing(any_store: Store) -> None:
 
 
 def test_sealing_deletes_what_other_attempts_left(any_store: Store) -> None:
-    half = any_store.writer(REF, "all", "3" * 32).folder
-    write_words(half)
+    half = any_store.writer(REF, "all", "3" * 32)
+    write_words(half.folder)
     if any_store.root.folder is None:
         any_store.root.replace(f"artifacts/tokens/{REF.fingerprint}/{'3' * 32}/all/x.part", b"half")
     commit(any_store, "1" * 32, "one")

@@ -1,13 +1,17 @@
 """What a command that runs stages itself gives them: a Prefect server, and progress bars."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from prefect.client.orchestration import get_client
+from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from flows.server.console import screen
+from flows.server.console import EXIT_TERMINATED, screen
+from flows.server.server_guard import end_with_us
 from tasks.running.blocked_interrupt import blocked_interrupt
 from tasks.running.progress import TERMINAL
 
@@ -16,14 +20,17 @@ from tasks.running.progress import TERMINAL
 def shown_run() -> Iterator[None]:
     """Shows the progress of stages; starts Prefect's temporary server where none is configured.
 
-    Ctrl-C must not end that server first: the flow records there that it was stopped, and would try
-    to for minutes.
+    Whatever ends the command must not end that server first: the flow records there that it was
+    stopped, and would try to for minutes. And it must not outlive the command.
     """
+    _exit_on_signals()
     if not PREFECT_API_URL.value():
         wait = "starting a temporary Prefect server, which may take some seconds"
         screen.print(wait, style="dim")
         with blocked_interrupt(), get_client(sync_client=True):
-            pass
+            server = SubprocessASGIServer().server_process
+        assert server is not None
+        end_with_us(server.pid)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     hidden = not screen.is_terminal
     with Progress(*columns, console=screen, transient=True, disable=hidden) as display:
@@ -32,3 +39,14 @@ def shown_run() -> Iterator[None]:
             yield
         finally:
             TERMINAL.reset(token)
+
+
+def _exit_on_signals() -> None:
+    """Has SIGTERM, and a terminal that is closed, end the command in good order."""
+    signal.signal(signal.SIGTERM, _exit)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        signal.signal(signal.SIGHUP, lambda _number, _frame: signal.raise_signal(signal.SIGTERM))
+
+
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(EXIT_TERMINATED)

@@ -20,6 +20,7 @@ EXIT_FAILED = 1
 EXIT_MISTAKE = 2
 EXIT_KEPT_BACK = 3
 EXIT_STOPPED = 130
+EXIT_TERMINATED = 143
 
 screen = Console(stderr=True, highlight=False)
 output = Console(highlight=False)
@@ -37,11 +38,13 @@ def exit_on_mistake() -> Iterator[None]:
         sys.exit(EXIT_FAILED if isinstance(mistake, StoreUnavailable) else EXIT_MISTAKE)
     except SystemExit as end:
         if end.code == EXIT_STOPPED or interrupted.is_set():  # Typer makes the former of Ctrl-C
-            _exit_stopped()
+            _exit_stopped(EXIT_STOPPED)
+        if end.code == EXIT_TERMINATED:
+            _exit_stopped(EXIT_TERMINATED)
         raise
     except Exception as failure:
         if interrupted.is_set():  # Prefect makes a crashed run of it, depending on where it hits
-            _exit_stopped()
+            _exit_stopped(EXIT_STOPPED)
         screen.print("[bold red]failed[/]", end=" ")
         screen.print(str(failure) or repr(failure), markup=False, soft_wrap=True)
         if isinstance(failure, WorkerFailed):
@@ -65,13 +68,13 @@ def _noted_interrupts() -> threading.Event:
     return event
 
 
-def _exit_stopped() -> NoReturn:
+def _exit_stopped(code: int) -> NoReturn:
     screen.print(
         "stopped; what was finished is kept, the same command goes on from there "
         "(a stage of --force from its beginning)",
         soft_wrap=True,
     )
-    sys.exit(EXIT_STOPPED)
+    sys.exit(code)
 
 
 def print_json(value: object) -> None:

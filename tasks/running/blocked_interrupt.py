@@ -1,4 +1,4 @@
-"""Processes that a terminal's Ctrl-C does not reach.
+"""Processes that neither a terminal's Ctrl-C nor its closing reaches.
 
 A terminal sends the signal to every process of the command at once; those that others still need
 to stop in good order inherit it blocked.
@@ -11,11 +11,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def blocked_interrupt() -> Iterator[None]:
-    """Blocks Ctrl-C for the processes that this thread starts meanwhile, for as long as they live.
+    """Blocks SIGINT and SIGHUP for what this thread starts meanwhile, for as long as it lives.
 
     The thread itself is interrupted as before, at the latest afterwards.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:

@@ -3,10 +3,8 @@
 import contextlib
 import gzip
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,8 +23,7 @@ from storage.store.artifact_store import Store
 from storage.store.verification import verify
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_catalogue import StageName
-from tests.services.command_line import ENTRY, ROOT, memdec
-from tests.services.prefect_database import with_database
+from tests.services.command_line import memdec
 from tests.support.tiny_models import tiny_model_folder
 from tests.support.tiny_pipeline import write_documents
 
@@ -313,25 +310,3 @@ def test_the_command_says_a_mistake_that_the_flow_finds_once_and_without_traceba
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(r"error config\.corpus\.documents: .*\n", done.stderr)
     assert_unharmed(store)
-
-
-@pytest.mark.slow
-def test_ctrl_c_stops_the_command_with_one_line(
-    documents: Path, models: Path, store: Store, tmp_path: Path
-) -> None:
-    path = write_yaml(pipeline(documents, models), tmp_path)
-    command = [*ENTRY, "run", str(path), "--store", store.url]
-    environment = os.environ | {"PREFECT_HOME": str(with_database(tmp_path / "prefect"))}
-    pipe = subprocess.PIPE
-    with subprocess.Popen(  # with a temporary server, which a terminal's Ctrl-C reaches too
-        command, env=environment, cwd=ROOT, stderr=pipe, text=True, start_new_session=True
-    ) as process:
-        assert process.stderr is not None
-        lines = iter(process.stderr.readline, "")
-        assert any("built  base_model" in line for line in lines)
-        os.killpg(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert errors.splitlines()[-1].startswith("stopped; what was finished is kept")
-    assert "Traceback" not in errors
-    assert verify(store).damaged == []

@@ -1,0 +1,66 @@
+"""Every way to end a command that runs stages: nothing of it goes on, nothing is lost or left."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from storage.store.artifact_store import Store
+from storage.store.verification import verify
+from tests.services.command_line import ENTRY, ROOT
+from tests.services.prefect_database import with_database
+from tests.services.running_services import comes_true
+from tests.support.tiny_pipeline import write_tiny_pipeline
+
+pytestmark = pytest.mark.slow
+
+WAYS = {
+    "ctrl-c": signal.SIGINT,
+    "terminated": signal.SIGTERM,
+    "terminal-closed": signal.SIGHUP,
+    "killed": signal.SIGKILL,
+}
+STATUS = {"ctrl-c": 130, "terminated": 143, "terminal-closed": 143, "killed": -signal.SIGKILL}
+OF_THE_TERMINAL = {"ctrl-c", "terminal-closed"}  # reach every process of the command
+
+
+def started_in(folder: Path) -> Iterator[psutil.Process]:
+    """Processes of ours whose temporary files are in a folder."""
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("TMPDIR") == str(folder):
+                yield process
+        except psutil.Error:  # somebody else's, or gone
+            continue
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_ended_command_leaves_no_process_and_no_half_of_anything(
+    tmp_path: Path, way: str
+) -> None:
+    pipeline, temporary = write_tiny_pipeline(tmp_path / "pipeline"), tmp_path / "temporary"
+    temporary.mkdir()
+    store = Store.open(str(tmp_path / "store"))
+    home = {"PREFECT_HOME": str(with_database(tmp_path / "prefect")), "TMPDIR": str(temporary)}
+    with subprocess.Popen(  # with a temporary Prefect server
+        [*ENTRY, "run", str(pipeline), "--store", store.url],
+        env=os.environ | home, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as command:  # fmt: skip
+        assert command.stderr is not None
+        lines = iter(command.stderr.readline, "")
+        assert any("built  base_model" in line for line in lines)
+        assert len(list(started_in(temporary))) > 1
+        (os.killpg if way in OF_THE_TERMINAL else os.kill)(command.pid, WAYS[way])
+        _, errors = command.communicate(timeout=120)
+    assert command.returncode == STATUS[way]
+    assert "Traceback" not in errors
+    if way != "killed":
+        assert errors.splitlines()[-1].startswith("stopped; what was finished is kept")
+    assert comes_true(lambda: not list(started_in(temporary)), 60)
+    assert verify(store).damaged == []
+    assert {ref.stage for ref in store.artifacts()} >= {"corpus", "base_model"}
+    assert not list(temporary.glob("memdec-*"))

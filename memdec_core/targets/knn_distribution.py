@@ -83,14 +83,61 @@ _HALVES = np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float64)
 """Value of every float16, by its bits."""
 
 
+_STEP = 1 << 4
+"""Between two stored probabilities, in bits of a float16: a mantissa of 6 bits, within 0.8 %.
+
+Tokens that are as likely as each other to the eye become so to the last bit, and such runs, sorted
+by token, take a sixth less room; truncation to 99.9 % takes away more than that changes.
+"""
+_SMALLEST_NORMAL = 0x0400
+_MOST_LOWERED = 2**-4
+
+
 def _round_within_one(
+    offsets_Q1: NDArray[np.int64], masses_E: NDArray[np.float64]
+) -> NDArray[np.float16]:
+    """Rounds to steps; where the sum of a position would exceed 1, its largest entries give way.
+
+    Where they would have to by more than a sixteenth, all are rounded to float16 instead.
+    """
+    starts_Q, lengths_Q = offsets_Q1[:-1], np.diff(offsets_Q1)
+    halves_E = _nearest(masses_E, _STEP)
+    excess_Q = np.maximum(_sum_rows(offsets_Q1, halves_E.astype(np.float64)) - 1, 0)
+    largest_Q = np.maximum.reduceat(halves_E, starts_Q)
+    is_largest_E = halves_E == np.repeat(largest_Q, lengths_Q)
+    lowered_Q = largest_Q - excess_Q / np.add.reduceat(is_largest_E, starts_Q, dtype=np.int64)
+    halves_E[is_largest_E] = np.repeat(_down(lowered_Q), lengths_Q)[is_largest_E]
+    finely_E = np.repeat(lowered_Q < largest_Q * (1 - _MOST_LOWERED), lengths_Q)
+    if finely_E.any():
+        halves_E[finely_E] = _round_finely(offsets_Q1, masses_E)[finely_E]
+    return halves_E
+
+
+def _nearest(masses_E: NDArray[np.float64], step: int) -> NDArray[np.float16]:
+    """The nearest float16 whose bits are a multiple of `step`, of any bits below the normal ones.
+
+    The bits of positive numbers order as the numbers do.
+    """
+    bits_E = masses_E.astype(np.float16).view(np.uint16)
+    stepped_E = (bits_E + step // 2) // step * step
+    return np.where(bits_E < _SMALLEST_NORMAL, bits_E, stepped_E).astype(np.uint16).view(np.float16)
+
+
+def _down(values_Q: NDArray[np.float64]) -> NDArray[np.float16]:
+    """The largest float16 that is not larger."""
+    halves_Q = values_Q.astype(np.float16)
+    halves_Q.view(np.uint16)[halves_Q > values_Q] -= 1
+    return halves_Q
+
+
+def _round_finely(
     offsets_Q1: NDArray[np.int64], masses_E: NDArray[np.float64]
 ) -> NDArray[np.float16]:
     """Rounds to float16 to the nearest, or down where the sum of a position would exceed 1."""
     halves_E = masses_E.astype(np.float16)
     over_Q = _sum_rows(offsets_Q1, halves_E.astype(np.float64)) > 1
-    over_E = np.repeat(over_Q, np.diff(offsets_Q1)) & (halves_E > masses_E)
-    halves_E.view(np.uint16)[over_E] -= 1  # the bits of positive numbers order as the numbers do
+    over_E = np.repeat(over_Q, np.diff(offsets_Q1))
+    halves_E[over_E] = _down(masses_E)[over_E]
     return halves_E
 
 

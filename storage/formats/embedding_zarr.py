@@ -5,6 +5,7 @@ each) of 65,536 rows, and these into chunks of 4,096. Nothing is compressed, as 
 and reading would be half as fast, but each chunk and each file's index has a CRC-32C checksum: Zarr
 does not notice a flipped bit without one. Nor does it notice a missing file, which would read as
 zeros; so all chunks are written, zeros too, and each file's size is checked before it is read.
+Dimensions have names, so that xarray opens the group.
 
 Legend: D width of a key, N rows.
 """
@@ -27,6 +28,7 @@ CHUNK_ROWS = 4_096
 SHARD_ROWS = 65_536
 
 _DTYPES = {"next_token_N": "uint32", "doc_N": "int64", "position_N": "int64"}
+_ROW, _WIDTH = "row", "width"
 _CHECKSUM_BYTES = 4
 _INDEX_BYTES = 16 * (SHARD_ROWS // CHUNK_ROWS) + _CHECKSUM_BYTES
 
@@ -110,6 +112,7 @@ def _create(group: zarr.Group, name: str, dtype: str, tail: tuple[int, ...]) -> 
         name,
         shape=(0, *tail),
         dtype=dtype,
+        dimension_names=(_ROW, _WIDTH)[: 1 + len(tail)],
         chunks=(CHUNK_ROWS, *tail),
         shards=(SHARD_ROWS, *tail),
         compressors=[Crc32cCodec()],

@@ -70,7 +70,7 @@ def write_targets(path: Path, blocks: Iterable[TargetBlock], token_limit: int) -
             ("tail_mass", pa.float32()),
         ]
     )
-    split_columns = ["token_ids.list.element", "probs.list.element", "tail_mass"]
+    split_columns = ["token_ids.list.element", "tail_mass"]  # of float16, few readers know it
     with pq.ParquetWriter(
         path,
         schema,

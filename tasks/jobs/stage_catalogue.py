@@ -54,6 +54,7 @@ _OF_A_PIPELINE = (
     ),
     Stage(
         name="embeddings",
+        format_version=2,
         noun="Datastore",
         run="Embed the tokens of {of}",
         what="For every position the key that the base model had for it, and the token that "
@@ -76,6 +77,7 @@ _OF_A_PIPELINE = (
     ),
     Stage(
         name="targets",
+        format_version=2,
         noun="kNN targets",
         run="Find the neighbours of all positions of {of}",
         what="What the nearest neighbours of a position say about its next token: the distribution "

@@ -78,9 +78,9 @@ def test_stored_probabilities_and_tail_sum_to_exactly_one(
         assert probs[:-1].sum() < mass
         exact = dictionary_distribution(_pairs(neighbours, query), values, tau)
         expected = [exact[token] for token in tokens.tolist()]
-        np.testing.assert_allclose(probs, expected, rtol=2**-10, atol=2**-24)
+        np.testing.assert_allclose(probs, expected, rtol=2**-4 + 2**-6, atol=2**-24)
         left_out = [p for token, p in exact.items() if token not in set(tokens.tolist())]
-        assert max(left_out, default=0) <= probs[-1] * (1 + 2**-9) + 2**-24
+        assert max(left_out, default=0) <= probs[-1] * (1 + 2**-3) + 2**-24
 
 
 def test_equal_probabilities_are_sorted_by_token() -> None:
@@ -93,7 +93,9 @@ def test_distances_far_beyond_the_temperature_do_not_underflow() -> None:
     distances = np.array([[1e9, 1e9 + 64]], np.float32)
     neighbours = Neighbours(np.array([[0, 1]]), distances)
     rows = knn_targets(neighbours, np.array([3, 5], np.uint32), LABELS, WHOLE)
-    np.testing.assert_allclose(rows.probs_E, [1 / (1 + np.exp(-4)), 1 / (1 + np.exp(4))], rtol=1e-3)
+    np.testing.assert_allclose(
+        rows.probs_E, [1 / (1 + np.exp(-4)), 1 / (1 + np.exp(4))], rtol=2**-6
+    )
 
 
 def test_an_id_of_minus_one_never_counts_as_the_last_value() -> None:
@@ -113,3 +115,29 @@ def test_k_beyond_the_datastore_names_k_the_size_and_the_remedy() -> None:
     check_k(9, 10)
     with pytest.raises(UserError, match=r"config\.targets\.k: 10 .* 10 rows; set it to 9 or less"):
         check_k(10, 10)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1), st.sampled_from([3, 250, 1000]), st.sampled_from([0.0, 1.0, 30.0])
+)
+def test_rounding_is_within_a_hundredth_and_adds_up(seed: int, k: int, spread: float) -> None:
+    """Of many entries, alike or not: total variation from the exact probabilities."""
+    rng = np.random.default_rng(seed)
+    distances = np.sort(rng.random((1, k)) * spread, axis=1).astype(np.float32)
+    neighbours = Neighbours(np.arange(k)[None], distances)
+    values = rng.permutation(60_000)[:k].astype(np.uint32)
+    rows = knn_targets(neighbours, values, LABELS, TargetsConfig(mass=1.0, max_entries=k, tau=16.0))
+    exact = dictionary_distribution(_pairs(neighbours, 0), values, 16.0)
+    probs = rows.probs_E.astype(np.float64)
+    assert probs.sum() + float(rows.tail_mass_R[0]) == 1
+    wrong = sum(abs(p - exact[t]) for p, t in zip(probs, rows.token_ids_E.tolist(), strict=True))
+    assert wrong / 2 <= 2**-8 + 2**-10
+
+
+def test_tokens_that_are_almost_as_likely_are_stored_as_equal_and_sorted() -> None:
+    distances = np.array([[0.0, 0.001, 0.002, 30.0]], np.float32)
+    neighbours = Neighbours(np.array([[0, 1, 2, 3]]), distances)
+    rows = knn_targets(neighbours, np.array([9, 7, 8, 1], np.uint32), LABELS, WHOLE)
+    assert rows.token_ids_E.tolist() == [7, 8, 9, 1]
+    assert len(set(rows.probs_E[:3].tolist())) == 1

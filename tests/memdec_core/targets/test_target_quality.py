@@ -19,7 +19,7 @@ def _stored(tokens: list[int], probs: list[float]) -> SparseTargets:
     return SparseTargets(np.array([0, len(tokens)]), ids, halves, np.zeros(1, np.int64), tail)
 
 
-def test_targets_of_the_exact_neighbours_are_exact_up_to_half_precision() -> None:
+def test_targets_of_the_exact_neighbours_are_exact_up_to_rounding() -> None:
     rng = np.random.default_rng(0)
     ids = np.stack([rng.permutation(500)[:64] for _ in range(20)])
     distances = np.sort(rng.random((20, 64)) * 40, axis=1).astype(np.float32)
@@ -27,7 +27,7 @@ def test_targets_of_the_exact_neighbours_are_exact_up_to_half_precision() -> Non
     values = rng.integers(0, 40, 500).astype(np.uint32)
     stored = knn_targets(exact, values, np.zeros(20, np.int64), TargetsConfig())
     quality = measure_targets(stored, exact, values, 16.0)
-    assert 0 <= quality.total_variation < 5e-4
+    assert 0 <= quality.total_variation < 5e-3
     assert 0 <= quality.kl < 5e-4
     assert quality.positions == 20
 

@@ -131,7 +131,7 @@ def test_files_use_small_types_and_split_bytes(limit: int, kind: str, tmp_path: 
     columns = [metadata.row_group(0).column(i) for i in range(4)]
     assert all(column.compression == "ZSTD" for column in columns)
     assert "BYTE_STREAM_SPLIT" in columns[0].encodings
-    assert "BYTE_STREAM_SPLIT" in columns[1].encodings
+    assert "BYTE_STREAM_SPLIT" not in columns[1].encodings, "DuckDB does not read it of float16"
 
 
 def test_the_reader_keeps_a_bounded_number_of_row_groups(

@@ -1,4 +1,4 @@
-"""The index over the datastore: its kind by size, its training, its recall.
+"""The index over the datastore: its kind by size, its recall.
 
 Flat search to `exact_limit` rows; above, inverted lists of the float16 keys themselves, which are
 searched in the file they are in, one after the other.
@@ -82,21 +82,6 @@ def sample_rows(n_rows: int, size: int, seed: int) -> NDArray[np.int64]:
         return np.arange(n_rows, dtype=np.int64)
     drawn_S = np.random.default_rng(seed).choice(n_rows, size, replace=False, shuffle=False)
     return np.sort(drawn_S).astype(np.int64)
-
-
-def train_index(index: faiss.Index, sample_SD: NDArray[np.float32], factory: str) -> None:
-    """Trains lists and codes on a sample of the keys.
-
-    Raises:
-        UserError: The sample is too small for the index.
-    """
-    try:
-        index.train(sample_SD)
-    except RuntimeError as error:
-        raise UserError(
-            f"config.index.kind: {factory!r} cannot be trained on {len(sample_SD)} keys; use "
-            "fewer lists or smaller codes, `auto`, or raise config.index.train_rows"
-        ) from error
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from memdec_core.search.excluded_rows import excluded_self
 from memdec_core.search.index_config import IndexConfig
+from memdec_core.search.index_filling import add_rows, train_index
 from memdec_core.search.neighbour_index import (
     choose_factory,
     has_exact_distances,
@@ -18,7 +19,6 @@ from memdec_core.search.neighbour_index import (
     raise_nprobe,
     recall,
     sample_rows,
-    train_index,
 )
 from memdec_core.search.neighbour_search import KEY_BLOCK, Datastore, search_neighbours
 from memdec_core.search.tile_search import Queries, exact_neighbours
@@ -63,7 +63,7 @@ def build_datastore(keys_ND: NDArray[np.float16], config: IndexConfig) -> Datast
         rows_S = sample_rows(len(keys_ND), config.train_rows, config.seed)
         train_index(index, keys_ND[rows_S].astype(np.float32), factory)
     for _, block in _blocks(keys_ND):
-        index.add(block.astype(np.float32))
+        add_rows(index, block.astype(np.float32))
     kept_ND = None if has_exact_distances(index) else keys_ND
     datastore = Datastore(index, lambda: _blocks(keys_ND), kept_ND)
     if not isinstance(index, faiss.IndexFlat):  # which compares every key

@@ -12,6 +12,7 @@ from memdec_core.errors import UserError
 from memdec_core.plots.build_plots import recall_png
 from memdec_core.search.excluded_rows import excluded_self
 from memdec_core.search.index_config import IndexConfig
+from memdec_core.search.index_filling import add_rows, train_index
 from memdec_core.search.neighbour_index import (
     choose_factory,
     has_exact_distances,
@@ -20,7 +21,6 @@ from memdec_core.search.neighbour_index import (
     raise_nprobe,
     recall,
     sample_rows,
-    train_index,
 )
 from memdec_core.search.neighbour_search import KEY_BLOCK, Datastore, search_neighbours
 from memdec_core.search.tile_search import Queries, exact_neighbours
@@ -142,7 +142,7 @@ def _fill_parts(
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="parts-") as folder:
         parts = IndexParts(index, Path(folder))
         for start, block in reader.iter_keys(KEY_BLOCK):
-            index.add(block.astype(np.float32))
+            add_rows(index, block.astype(np.float32))
             if index.ntotal + KEY_BLOCK > part_rows:
                 parts.flush()
             run.report(0.1 + 0.6 * start / reader.n_rows, "adding keys")
@@ -161,7 +161,7 @@ def _fill_memory(
 ) -> float:
     """Fills an index that can only be written whole: flat, bounded by `exact_limit`, or chosen."""
     for start, block in reader.iter_keys(KEY_BLOCK):
-        index.add(block.astype(np.float32))
+        add_rows(index, block.astype(np.float32))
         run.report(0.1 + 0.6 * start / reader.n_rows, "adding keys")
     reached = tune(index)
     write_index(path, index)

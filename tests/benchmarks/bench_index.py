@@ -11,7 +11,8 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from memdec_core.search.neighbour_index import new_index, train_index
+from memdec_core.search.index_filling import train_index
+from memdec_core.search.neighbour_index import new_index
 from memdec_core.search.neighbour_search import KEY_BLOCK
 from storage.formats.index_files import IndexParts
 from tests.benchmarks.bench_targets import TRAINED, datastore, one_thread, scaled_lists

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from memdec_core.search.excluded_rows import excluded_self
 from memdec_core.search.index_config import IndexConfig
-from memdec_core.search.neighbour_index import new_index, raise_nprobe, recall, train_index
+from memdec_core.search.index_filling import train_index
+from memdec_core.search.neighbour_index import new_index, raise_nprobe, recall
 from memdec_core.search.neighbour_search import Datastore, search_neighbours
 from memdec_core.search.tile_search import Queries, exact_neighbours
 from memdec_core.targets.knn_distribution import knn_targets

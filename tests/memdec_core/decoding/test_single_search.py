@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from memdec_core.decoding.system_decoders import nearest_to_one
-from memdec_core.search.neighbour_index import new_index, train_index
+from memdec_core.search.index_filling import train_index
+from memdec_core.search.neighbour_index import new_index
 from memdec_core.search.neighbour_search import Datastore
 from tests.oracles.knn_oracle import all_distances, array_blocks, clustered_keys
 

@@ -5,13 +5,13 @@ from pydantic import ValidationError
 
 from memdec_core.errors import UserError
 from memdec_core.search.index_config import IndexConfig
+from memdec_core.search.index_filling import train_index
 from memdec_core.search.neighbour_index import (
     choose_factory,
     inverted_lists,
     new_index,
     raise_nprobe,
     sample_rows,
-    train_index,
 )
 
 

@@ -113,13 +113,14 @@ def supervise(
     _RUNNING.add(child)
     try:
         _refuse_after_stop()
-        answer: T = _await_answer(receiver, report, seconds)
+        kind, *content = _await_answer(receiver, report, seconds)
     except EOFError:
         child.join()
         _refuse_after_stop()
         raise WorkerDied(_death_message(work, child.exitcode)) from None
     else:
-        child.join(_EXIT_SECONDS)
+        child.join(_EXIT_SECONDS)  # killed at once it would leave the semaphores of libraries
+        answer: T = _outcome(kind, *content)
         return answer
     finally:
         _RUNNING.discard(child)
@@ -150,23 +151,29 @@ def _refuse_after_stop() -> None:
         raise WorkersStopped("The run is being stopped.")
 
 
-def _await_answer(receiver: Connection, report: Report, seconds: float | None) -> Any:  # noqa: ANN401 - work's own
+def _await_answer(
+    receiver: Connection, report: Report, seconds: float | None
+) -> tuple[str, *tuple[Any, ...]]:
     deadline = None if seconds is None else time.monotonic() + seconds
     while True:
         if not receiver.poll(None if deadline is None else max(0.0, deadline - time.monotonic())):
             raise WorkerTimedOut(f"no answer after {seconds} seconds")
         kind, *content = receiver.recv()
-        if kind == "progress":
-            report(*content)
-        elif kind == "result":
-            return content[0]
-        elif kind == "mistake":
-            raise content[0]
-        else:
-            summary, remote_traceback = content
-            failure = WorkerFailed(summary)
-            failure.add_note(remote_traceback)
-            raise failure
+        if kind != "progress":
+            return kind, *content
+        report(*content)
+
+
+def _outcome(kind: str, *content: Any) -> Any:  # noqa: ANN401 - work's own
+    """What the work returned, or its exception."""
+    if kind == "result":
+        return content[0]
+    if kind == "mistake":
+        raise content[0]
+    summary, remote_traceback = content
+    failure = WorkerFailed(summary)
+    failure.add_note(remote_traceback)
+    raise failure
 
 
 def _death_message(work: Callable[..., object], exit_code: int | None) -> str:

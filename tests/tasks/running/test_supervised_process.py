@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -16,6 +17,9 @@ from tasks.running.stage_worker import own_bytes
 from tasks.running.supervised_process import WorkerDied, WorkerFailed, WorkerTimedOut, supervise
 
 Report = Callable[[float, str], None]
+
+
+HELD: list[object] = []
 
 
 def ignore_report(_fraction: float, _note: str) -> None:
@@ -45,6 +49,12 @@ def bug(report: Report) -> None:
 
 def suicide(report: Report) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def mistake_beside_semaphores(report: Report) -> None:
+    """As a library's progress bars do: semaphores that live as long as the process."""
+    HELD.append(multiprocessing.get_context("forkserver").RLock())
+    raise UserError("config.tau: too small")
 
 
 def sleep_and_tell(path: str, report: Report) -> None:
@@ -134,6 +144,16 @@ def test_a_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
         worker = psutil.Process(int(pid_file.read_text()))
         parent.kill()
     assert _comes_true(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_worker_that_fails_leaves_no_semaphore() -> None:
+    code = f"{QUICKLY}supervise(mistake_beside_semaphores, (), ignore_report, None)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[3], capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert "config.tau: too small" in done.stderr
+    assert "leaked" not in done.stderr
 
 
 def test_stopping_ends_workers_that_threads_wait_for_and_lets_none_start(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A proxy before an S3 server that answers chosen requests as a bad day would."""
 
 import http.client
+import random
 import socket
 import struct
 import threading
@@ -24,6 +25,7 @@ class FaultyProxy(ThreadingHTTPServer):
 
     Attributes:
         requests: How many came since it was armed.
+        failed: To how many of these something was done.
     """
 
     daemon_threads = True
@@ -34,7 +36,8 @@ class FaultyProxy(ThreadingHTTPServer):
         self._lock = threading.Lock()
         self._fault: Fault | None = None
         self._at, self._times = 0, 1
-        self.requests = 0
+        self._share, self._random = 0.0, random.Random()
+        self.requests = self.failed = 0
 
     @property
     def url(self) -> str:
@@ -43,13 +46,24 @@ class FaultyProxy(ThreadingHTTPServer):
     def arm(self, fault: Fault | None, at: int = 0, times: int = 1) -> None:
         """Has request number `at` from now on, 0 is the next, fail this way, and others after."""
         with self._lock:
-            self._fault, self._at, self._times, self.requests = fault, at, times, 0
+            self._fault, self._at, self._times, self._share = fault, at, times, 0.0
+            self.requests = self.failed = 0
+
+    def arm_at_random(self, share: float, seed: int) -> None:
+        """Has a share of all requests fail from now on, in any way that does not take long."""
+        self.arm(None)
+        with self._lock:
+            self._share, self._random = share, random.Random(seed)
 
     def next_fault(self) -> Fault | None:
         """What is to happen to a request that has just come."""
         with self._lock:
             self.requests += 1
-            return self._fault if self._at < self.requests <= self._at + self._times else None
+            fault = self._fault if self._at < self.requests <= self._at + self._times else None
+            if self._random.random() < self._share:
+                fault = self._random.choice([each for each in FAULTS if each != "no answer"])
+            self.failed += fault is not None
+            return fault
 
     def handle_error(self, *_arguments: object) -> None:
         """Clients that went away are what this is about."""

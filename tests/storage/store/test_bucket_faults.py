@@ -4,8 +4,10 @@ The build uses all that runs do to a store: pins, a lease, shards, scratch, a ma
 of runs and of production. `make test-long` tries every request, `make test` some of them.
 """
 
+import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,6 +27,7 @@ from storage.store.verification import verify
 from tests.services.faulty_proxy import FAULTS, Fault, FaultyProxy, faulty_proxy
 from tests.services.s3_server import Bucket
 
+_logger = logging.getLogger(__name__)
 REF = ArtifactRef(stage="tokens", fingerprint="0" * 32)
 SHARDS = ("a", "b")
 TRIES = 4
@@ -50,12 +53,12 @@ def proxy(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
         yield between
 
 
-def build(url: str, built: list[str]) -> None:
+def build(url: str, shards: Sequence[str], built: list[str]) -> None:
     """What a run does to its store."""
     store = Store.open(url)
     with pin(store, [REF]), claim(store, REF) as attempt:
         if attempt is not None:
-            for name in SHARDS:
+            for name in shards:
                 if name in store.committed(REF):
                     continue
                 built.append(name)
@@ -63,9 +66,14 @@ def build(url: str, built: list[str]) -> None:
                 (writer.folder / "data").write_text(name)
                 writer.commit({}, 1.0, 1)
             store.scratch(REF).save("step-1", lambda folder: (folder / "x").touch())
-            shards = list(store.committed(REF).values())
+            committed = store.committed(REF)
             draft = ManifestDraft(
-                format_version=1, config={}, inputs={}, shards=shards, figures={}, software={}
+                format_version=1,
+                config={},
+                inputs={},
+                shards=[committed[name] for name in shards],
+                figures={},
+                software={},
             )
             store.seal(REF, draft)
     if not read_history(store, "demo"):
@@ -76,23 +84,23 @@ def build(url: str, built: list[str]) -> None:
         assert record_decision(store, "demo", made, after=0)
 
 
-def build_until_done(url: str) -> list[str]:
+def build_until_done(url: str, shards: Sequence[str] = SHARDS, tries: int = TRIES) -> list[str]:
     """Builds again after every failure that asks for it; returns the shards that were built."""
     built: list[str] = []
-    for _ in range(TRIES):
+    for _ in range(tries):
         try:
-            build(url, built)
+            build(url, shards, built)
         except StoreUnavailable:
             continue
         return built
-    raise AssertionError(f"not done after {TRIES} tries")
+    raise AssertionError(f"not done after {tries} tries")
 
 
-def check_whole(url: str) -> None:
+def check_whole(url: str, shards: Sequence[str] = SHARDS) -> None:
     store = Store.open(url)
-    assert verify(store) == (1 + len(SHARDS), [], [])
+    assert verify(store) == (1 + len(shards), [], [])
     assert {name: reader.read("data") for name, reader in store.readers(REF).items()} == {
-        name: name.encode() for name in SHARDS
+        name: name.encode() for name in shards
     }
     assert [run.artifacts for run in read_history(store, "demo")] == [[REF]]
     assert len(read_decisions(store, "demo")) == 1
@@ -120,6 +128,29 @@ def test_no_fault_at_any_request_loses_anything(
         tried += 1
         at += every
     assert tried >= 50 // every
+
+
+def test_two_racing_runs_on_a_bad_day_lose_nothing(
+    proxy: FaultyProxy,
+    bucket: Bucket,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(holdings, "STALE_SECONDS", 5.0)  # one that is only slow keeps its lease
+    is_long = request.config.getoption("--hypothesis-profile") == "long"
+    shards = [f"train-{number:05d}" for number in range(30 if is_long else 10)]
+    url = f"{bucket.url}/{uuid4().hex}"
+    proxy.arm_at_random(share=0.01, seed=32)  # eight faults in the first 150 requests
+    with ThreadPoolExecutor(2) as runs:
+        racing = [runs.submit(build_until_done, url, shards, 100) for _ in range(2)]
+        built = Counter(name for run in racing for name in run.result())
+    requests, failed = proxy.requests, proxy.failed
+    proxy.arm(None)
+    _logger.info("%d of %d requests failed", failed, requests)
+    assert failed > 0
+    assert set(built) == set(shards)
+    assert sum(built.values()) <= len(shards) + failed, "at most one redone per fault"
+    check_whole(url, shards)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,13 @@ TRIED = [way for way in WAYS if way != "terminal-closed" or "MEMDEC_KILL_EVERY_S
 OF_THE_TERMINAL = {"ctrl-c", "terminal-closed"}  # reach every process of the command
 
 
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder for temporary files, of a name so short that sockets may lie in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 def started_in(folder: Path) -> Iterator[psutil.Process]:
     """Processes of ours whose temporary files are in a folder."""
     for process in psutil.process_iter():
@@ -44,10 +52,9 @@ def started_in(folder: Path) -> Iterator[psutil.Process]:
 
 @pytest.mark.parametrize("way", TRIED)
 def test_an_ended_command_leaves_no_process_and_no_half_of_anything(
-    tmp_path: Path, way: str
+    tmp_path: Path, temporary: Path, way: str
 ) -> None:
-    pipeline, temporary = write_tiny_pipeline(tmp_path / "pipeline"), tmp_path / "temporary"
-    temporary.mkdir()
+    pipeline = write_tiny_pipeline(tmp_path / "pipeline")
     store = Store.open(str(tmp_path / "store"))
     home = {"PREFECT_HOME": str(with_database(tmp_path / "prefect")), "TMPDIR": str(temporary)}
     with subprocess.Popen(  # with a temporary Prefect server

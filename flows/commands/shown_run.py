@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from prefect.client.orchestration import get_client
+from prefect.exceptions import TerminationSignal
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -37,6 +38,10 @@ def shown_run() -> Iterator[None]:
         token = TERMINAL.set(display)
         try:
             yield
+        except BaseException as failure:
+            if _comes_of_signal(failure):
+                raise SystemExit(EXIT_TERMINATED) from failure
+            raise
         finally:
             TERMINAL.reset(token)
 
@@ -46,6 +51,13 @@ def _exit_on_signals() -> None:
     signal.signal(signal.SIGTERM, _exit)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
         signal.signal(signal.SIGHUP, lambda _number, _frame: signal.raise_signal(signal.SIGTERM))
+
+
+def _comes_of_signal(failure: BaseException | None) -> bool:
+    """Whether SIGTERM hit a flow, whatever else failed while Prefect recorded that."""
+    while failure is not None and not isinstance(failure, TerminationSignal):
+        failure = failure.__cause__ or failure.__context__
+    return failure is not None
 
 
 def _exit(_number: int, _frame: FrameType | None) -> None:

@@ -7,7 +7,6 @@ Shapes: N rows, S rows of a sample, D width.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import faiss
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memdec_core.errors import UserError
+from memdec_core.search.one_thread import one_thread
 
 Rows = NDArray[np.float32]
 
@@ -43,7 +43,7 @@ def add_rows(index: faiss.Index, rows_ND: Rows) -> None:
     if not isinstance(index, faiss.IndexPreTransform):
         index.add(rows_ND)
         return
-    with _on_one_thread():
+    with one_thread():
         for transform in _transforms(index):
             rows_ND = transform.apply(rows_ND)
     faiss.downcast_index(index.index).add(rows_ND)
@@ -52,7 +52,7 @@ def add_rows(index: faiss.Index, rows_ND: Rows) -> None:
 
 def _train_transforms(index: faiss.IndexPreTransform, rows_SD: Rows) -> Rows:
     """Trains one transform on what the one before gives; returns what the last gives."""
-    with _on_one_thread():
+    with one_thread():
         for transform in _transforms(index):
             if not transform.is_trained:
                 transform.train(rows_SD)
@@ -64,13 +64,3 @@ def _transforms(index: faiss.IndexPreTransform) -> Iterator[faiss.VectorTransfor
     chain: Any = index.chain  # the stubs say a list
     for number in range(chain.size()):
         yield faiss.downcast_VectorTransform(chain.at(number))
-
-
-@contextmanager
-def _on_one_thread() -> Iterator[None]:
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(before)

@@ -14,7 +14,7 @@ from storage.objects.store_errors import FORBIDDEN, SourceError, UnsupportedStor
 from storage.objects.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, ObjectMeta  # there for type checkers alone
+    from obstore import Bytes, GetOptions, ObjectMeta  # there for type checkers alone
 
 BUCKET = "s3://"
 
@@ -116,14 +116,20 @@ def fetched(found: BucketObject) -> Iterator[Path]:
     Raises:
         SourceError: It is another one than was listed, or gone, or may not be read.
         StorageError: The bucket does not answer.
+        OSError: There is no room for it.
     """
     with temporary_folder() as folder:
         copy = folder / f"object{''.join(found.path.suffixes[-2:])}"
-        with _answers(f"{found.bucket}/{found.key}"), copy.open("wb") as file:
-            unchanged: GetOptions = {"if_match": found.e_tag}
-            for chunk in obstore.get(open_bucket(found.bucket), found.key, options=unchanged):
+        with copy.open("wb") as file:
+            for chunk in _content(found):
                 file.write(chunk)
         yield copy
+
+
+def _content(found: BucketObject) -> Iterator["Bytes"]:
+    with _answers(f"{found.bucket}/{found.key}"):
+        unchanged: GetOptions = {"if_match": found.e_tag}
+        yield from obstore.get(open_bucket(found.bucket), found.key, options=unchanged)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Reads any source: one stream of documents and rejects, which no bad record ends."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from storage.documents.bucket_objects import fetched
 from storage.documents.dataset_documents import read_dataset
@@ -51,18 +52,25 @@ def read_documents(
         yield from read_docstrings(source)
     elif isinstance(source, DatasetSource):
         yield from read_dataset(source, fields)
-    elif isinstance(source, BucketSource):
-        with fetched(source.found) as copy:
-            file = FileSource(source.name, copy)
-            yield from read_documents(file, fields, keep_damaged=keep_damaged)
     else:
         try:
-            yield from _read_file(source, fields, keep=keep_damaged)
+            with _as_file(source) as file:
+                yield from _read_file(file, fields, keep=keep_damaged)
         except DamagedFile as error:
             lost = f"{error}; {error.lost_bytes:,} bytes lost" if keep_damaged else str(error)
             yield Reject(source.name, 0, DAMAGED_FILE, lost, error.lost_bytes)
         except OSError as error:
             raise SourceError(f"{source.name}: cannot be read: {error}; run again") from error
+
+
+@contextmanager
+def _as_file(source: FileSource | BucketSource) -> Iterator[FileSource]:
+    """The source itself, or a copy of an object."""
+    if isinstance(source, FileSource):
+        yield source
+    else:
+        with fetched(source.found) as copy:
+            yield FileSource(source.name, copy)
 
 
 def _read_file(source: FileSource, fields: Fields, *, keep: bool) -> Iterator[Document | Reject]:

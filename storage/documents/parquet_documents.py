@@ -55,6 +55,7 @@ def _sound_groups(path: Path, fields: Fields) -> tuple[list[int], DamagedFile | 
     groups, lost = list[int](), path.stat().st_size
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            _require_text(file, fields, lost)
             for group in range(file.num_row_groups):
                 for _ in _batches(file, [group], fields):
                     pass
@@ -66,13 +67,16 @@ def _sound_groups(path: Path, fields: Fields) -> tuple[list[int], DamagedFile | 
     return groups, None
 
 
-def _batches(file: pq.ParquetFile, groups: list[int], fields: Fields) -> Iterator[pa.RecordBatch]:
+def _require_text(file: pq.ParquetFile, fields: Fields, size: int) -> None:
     columns = file.schema_arrow.names
     if fields.text not in columns:
         raise DamagedFile(
             f"no column {fields.text!r}, only {', '.join(map(repr, columns))}; "
             "set config.corpus.text_field",
-            lost_bytes=0,
+            lost_bytes=size,
         )
-    wanted = [name for name in (fields.text, fields.id) if name in columns]
+
+
+def _batches(file: pq.ParquetFile, groups: list[int], fields: Fields) -> Iterator[pa.RecordBatch]:
+    wanted = [name for name in (fields.text, fields.id) if name in file.schema_arrow.names]
     yield from file.iter_batches(_BATCH_ROWS, row_groups=groups, columns=wanted, use_threads=False)

@@ -8,8 +8,6 @@ Its targets are further from exact p_kNN, which the figures here do not
 show; the targets' manifest does.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
 import faiss
@@ -21,6 +19,7 @@ from memdec_core.search.index_config import IndexConfig
 from memdec_core.search.index_filling import train_index
 from memdec_core.search.neighbour_index import new_index, raise_nprobe, recall
 from memdec_core.search.neighbour_search import Datastore, search_neighbours
+from memdec_core.search.one_thread import one_thread
 from memdec_core.search.tile_search import Queries, exact_neighbours
 from memdec_core.targets.knn_distribution import knn_targets
 from memdec_core.targets.targets_config import TargetsConfig
@@ -94,17 +93,6 @@ def reference(n_rows: int, width: int) -> Work:
         return QUERIES
 
     return work
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keeps FAISS to one thread: many small parallel loops starve on a busy machine."""
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(threads)
 
 
 def scaled_lists(n_rows: int) -> int:

@@ -97,6 +97,10 @@ format: $(INSTALLED) ## Rewrite the code in the house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+.PHONY: docs
+docs: $(INSTALLED) ## Write docs/data.md from the descriptions that the files of a store carry
+	$(BIN)/python -m storage.data_reference > docs/data.md
+
 .PHONY: lock
 lock: $(INSTALLED) ## Pin the newest versions that pyproject.toml allows
 	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --no-annotate --allow-unsafe \

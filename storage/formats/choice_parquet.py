@@ -1,24 +1,54 @@
 """Choice scores: the log-probability of every token of every choice, after every prompt.
 
-One shard per data set. `strings.parquet` has a row per token of the strings that were scored: which
-string and label it belongs to, and its score after the domain premise. `records.parquet` has a row
-per record: id, label, whether it is for tuning, and a list with the score of each of these tokens
-after its prompt. Scores are float32, in a column per setting (`log_probs_0`, …): most systems have
-one, kNN-LM one for every temperature.
+One shard per data set. `strings.parquet` has a row per token of the strings that were scored,
+`records.parquet` a row per record, with a list of the scores of these tokens after its prompt.
+There is a column of scores per setting: most systems have one, kNN-LM one for every temperature.
 """
 
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from storage.formats.data_file import Column, DataFile, ShardFolder
 from storage.store.shard_files import ShardReader
 
-RECORDS = "records.parquet"
-STRINGS = "strings.parquet"
+STRINGS = DataFile(
+    "strings.parquet",
+    ("choice_scores",),
+    "The strings that were scored, a row per token",
+    (
+        Column("string", pa.int64(), "Number of the string, from 0"),
+        Column("label", pa.int64(), "The label it stands for"),
+        Column("text", pa.string(), "The string"),
+        Column("token_id", pa.int64(), "One of its tokens"),
+        Column(
+            "domain_log_prob_*",
+            pa.float32(),
+            "Its score after the domain premise",
+            "nats",
+        ),
+    ),
+)
+RECORDS = DataFile(
+    "records.parquet",
+    ("choice_scores",),
+    "The records of a data set, and the scores of all strings after each",
+    (
+        Column("record_id", pa.string(), "Its id"),
+        Column("label", pa.int64(), "Its right label"),
+        Column("tuning", pa.bool_(), "Whether it is for tuning, not for the result"),
+        Column(
+            "log_probs_*",
+            pa.list_(pa.float32()),
+            "Log-probability of every row of strings.parquet after the record's prompt",
+            "nats",
+        ),
+    ),
+)
 ROW_GROUP_VALUES = 2**22
 
 
@@ -48,42 +78,43 @@ class ChoiceTable(NamedTuple):
     domain_GE: npt.NDArray[np.float64]
 
 
-def write_choices(folder: Path, table: ChoiceTable) -> None:
+def write_choices(shard: ShardFolder, table: ChoiceTable) -> None:
     """Writes a data set's scores; float32 holds them as the models gave them.
 
     Args:
-        folder: The shard's folder.
+        shard: Where.
         table: The scores, none of them NaN.
     """
     assert not np.isnan(table.log_probs_GRE).any()
     assert not np.isnan(table.domain_GE).any()
     string_E = np.repeat(np.arange(len(table.texts_S)), np.diff(table.offsets_S1))
-    strings = {
-        "string": pa.array(string_E),
-        "label": pa.array(table.label_S[string_E]),
-        "text": pa.array([table.texts_S[string] for string in string_E]),
-        "token_id": pa.array(table.token_ids_E),
-    }
-    records = {
-        "record_id": pa.array(table.record_ids, pa.string()),
-        "label": pa.array(table.label_R),
-        "tuning": pa.array(table.tuning_R),
-    }
-    width = len(table.token_ids_E)
-    for g, (scores_RE, domain_E) in enumerate(
-        zip(table.log_probs_GRE, table.domain_GE, strict=True)
-    ):
-        flat = pa.array(scores_RE.astype(np.float32).ravel())
-        records[f"log_probs_{g}"] = pa.FixedSizeListArray.from_arrays(flat, width)
-        strings[f"domain_log_prob_{g}"] = pa.array(domain_E.astype(np.float32))
-    _write(folder / STRINGS, strings, len(string_E))
-    _write(folder / RECORDS, records, max(1, ROW_GROUP_VALUES // width))
+    strings = [
+        string_E,
+        table.label_S[string_E],
+        [table.texts_S[string] for string in string_E],
+        table.token_ids_E,
+        *table.domain_GE.astype(np.float32),
+    ]
+    width = len(string_E)
+    starts_R1 = np.arange(len(table.record_ids) + 1, dtype=np.int32) * width
+    records = [
+        table.record_ids,
+        table.label_R,
+        table.tuning_R,
+        *(
+            pa.ListArray.from_arrays(starts_R1, scores_RE.astype(np.float32).ravel())
+            for scores_RE in table.log_probs_GRE
+        ),
+    ]
+    settings = len(table.domain_GE)
+    _write(shard, STRINGS, strings, settings, group_rows=width)
+    _write(shard, RECORDS, records, settings, group_rows=max(1, ROW_GROUP_VALUES // width))
 
 
 def read_choices(reader: ShardReader) -> ChoiceTable:
     """A data set's scores as they were written, in float64."""
-    strings = pq.read_table(reader.local_path(STRINGS))
-    records = pq.read_table(reader.local_path(RECORDS))
+    strings = pq.read_table(reader.local_path(STRINGS.name))
+    records = pq.read_table(reader.local_path(RECORDS.name))
     string_E = strings["string"].to_numpy()
     first_S = np.flatnonzero(np.diff(string_E, prepend=-1))
     width = len(string_E)
@@ -111,7 +142,13 @@ def _lists(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
     return values
 
 
-def _write(path: Path, columns: dict[str, pa.Array], group_rows: int) -> None:
+def _write(
+    shard: ShardFolder, file: DataFile, columns: Sequence[Any], settings: int, *, group_rows: int
+) -> None:
     pq.write_table(
-        pa.table(columns), path, row_group_size=group_rows, compression="zstd", use_dictionary=False
+        pa.table(columns, schema=file.schema(shard.ref, settings)),
+        shard.folder / file.name,
+        row_group_size=group_rows,
+        compression="zstd",
+        use_dictionary=False,
     )

@@ -1,8 +1,4 @@
-"""The corpus artifact: Parquet parts of documents by split, and the list of rejects.
-
-`<split>-<number>.parquet` holds doc_id, text, split and source (the file it came from);
-`rejects.parquet` holds file, record (1 is the first; 0 the whole file) and reason.
-"""
+"""The corpus artifact: Parquet parts of documents by split, and the list of rejects."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,13 +8,32 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.documents.document_records import Document, Reject
+from storage.formats.data_file import Column, DataFile, ShardFolder
 from storage.store.shard_files import ShardReader
 
-REJECTS_FILE = "rejects.parquet"
 GROUP_CHARACTERS = 1_000_000  # of a row group, what a reader holds at a time
 _GROUP_ROWS = 65_536
-_DOCUMENTS = pa.schema([(name, pa.string()) for name in ("doc_id", "text", "split", "source")])
-_REJECTS = pa.schema([("file", pa.string()), ("record", pa.int64()), ("reason", pa.string())])
+DOCUMENTS = DataFile(
+    "<split>-*.parquet",
+    ("corpus",),
+    "Documents of a split, in the order of the corpus",
+    (
+        Column("doc_id", pa.string(), "The document's id, its own within the split"),
+        Column("text", pa.string(), "Its text"),
+        Column("split", pa.string(), "train, valid or test"),
+        Column("source", pa.string(), "The file it came from"),
+    ),
+)
+REJECTS = DataFile(
+    "rejects.parquet",
+    ("corpus",),
+    "Every record that was not kept, in the order of reading",
+    (
+        Column("file", pa.string(), "The file it was in"),
+        Column("record", pa.int64(), "Its number in the file: 1 is the first, 0 the whole file"),
+        Column("reason", pa.string(), "`kind: detail`"),
+    ),
+)
 
 
 class _PartWriter:
@@ -65,16 +80,16 @@ class CorpusWriter:
     A context manager.
 
     Args:
-        folder: An existing folder.
+        shard: Where.
         part_characters: Most characters in a part, unless it is a single document.
     """
 
-    def __init__(self, folder: Path, part_characters: int) -> None:
-        self._folder = folder
+    def __init__(self, shard: ShardFolder, part_characters: int) -> None:
+        self._shard = shard
         self._part_characters = part_characters
         self._parts: dict[str, _PartWriter] = {}
         self._numbers: dict[str, int] = {}
-        self._rejects = _PartWriter(folder / REJECTS_FILE, _REJECTS)
+        self._rejects = self._writer(REJECTS.name, REJECTS)
 
     def __enter__(self) -> "CorpusWriter":
         return self
@@ -102,8 +117,11 @@ class CorpusWriter:
             self._parts[split].close()
         number = self._numbers.get(split, 0)
         self._numbers[split] = number + 1
-        self._parts[split] = _PartWriter(self._folder / f"{split}-{number:05d}.parquet", _DOCUMENTS)
+        self._parts[split] = self._writer(f"{split}-{number:05d}.parquet", DOCUMENTS)
         return self._parts[split]
+
+    def _writer(self, name: str, file: DataFile) -> _PartWriter:
+        return _PartWriter(self._shard.folder / name, file.schema(self._shard.ref))
 
 
 class CorpusReader:
@@ -134,7 +152,7 @@ class CorpusReader:
 
     def rejects(self) -> Iterator[tuple[str, int, str]]:
         """Yields file, record and `kind: detail` of every reject, in the order of reading."""
-        with pq.ParquetFile(self._reader.local_path(REJECTS_FILE)) as file:
+        with pq.ParquetFile(self._reader.local_path(REJECTS.name)) as file:
             for batch in file.iter_batches():
-                columns = (batch.column(name).to_pylist() for name in _REJECTS.names)
+                columns = (batch.column(name).to_pylist() for name in batch.schema.names)
                 yield from zip(*columns, strict=True)

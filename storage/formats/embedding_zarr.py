@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import zarr
 from zarr.codecs import Crc32cCodec
 
+from storage.formats.data_file import Column, DataFile, ShardFolder
 from storage.objects.store_errors import DamagedArtifact
 from storage.store.shard_files import ShardReader, require_split
 
@@ -27,7 +29,17 @@ GROUP = "rows.zarr"
 CHUNK_ROWS = 4_096
 SHARD_ROWS = 65_536
 
-_DTYPES = {"next_token_N": "uint32", "doc_N": "int64", "position_N": "int64"}
+ROWS = DataFile(
+    GROUP,
+    ("embeddings",),
+    "Rows of the datastore: what the model had read, and what followed",
+    (
+        Column("keys_ND", pa.float16(), "The model's input to its last feed-forward network"),
+        Column("next_token_N", pa.uint32(), "The token that follows"),
+        Column("doc_N", pa.int64(), "Number of its document in the split, from 0"),
+        Column("position_N", pa.int64(), "Its place in the split's token stream", "tokens"),
+    ),
+)
 _ROW, _WIDTH = "row", "width"
 _CHECKSUM_BYTES = 4
 _INDEX_BYTES = 16 * (SHARD_ROWS // CHUNK_ROWS) + _CHECKSUM_BYTES
@@ -52,11 +64,11 @@ class EmbeddingBlock(NamedTuple):
     position_N: Int64Array
 
 
-def write_embeddings(folder: Path, blocks: Iterable[EmbeddingBlock]) -> tuple[int, int]:
+def write_embeddings(shard: ShardFolder, blocks: Iterable[EmbeddingBlock]) -> tuple[int, int]:
     """Write the rows of one pipeline shard, a Zarr shard of 65,536 rows at a time.
 
     Args:
-        folder: The shard's folder.
+        shard: Where.
         blocks: Rows in order, in blocks of any size, at least one row in all.
 
     Returns:
@@ -64,7 +76,7 @@ def write_embeddings(folder: Path, blocks: Iterable[EmbeddingBlock]) -> tuple[in
     """
     writer: _RowWriter | None = None
     for block in blocks:
-        writer = writer or _RowWriter(folder / GROUP, block.keys_ND.shape[1])
+        writer = writer or _RowWriter(shard, block.keys_ND.shape[1])
         writer.append(block)
     assert writer is not None, "a shard has at least one row"
     writer.flush()
@@ -74,13 +86,15 @@ def write_embeddings(folder: Path, blocks: Iterable[EmbeddingBlock]) -> tuple[in
 class _RowWriter:
     """Gathers blocks into whole Zarr shards: a shard written in parts is read and written anew."""
 
-    def __init__(self, path: Path, width: int) -> None:
+    def __init__(self, shard: ShardFolder, width: int) -> None:
         self.width = width
         self.n_rows = 0
         self._waiting = 0
-        group = zarr.open_group(path, mode="w-", zarr_format=3)
-        self._arrays = [_create(group, "keys_ND", "float16", (width,))]
-        self._arrays += [_create(group, name, dtype, ()) for name, dtype in _DTYPES.items()]
+        group = zarr.create_group(
+            shard.folder / GROUP, zarr_format=3, attributes={**ROWS.metadata(shard.ref)}
+        )
+        keys, *others = ROWS.columns
+        self._arrays = [_create(group, keys, width), *(_create(group, each) for each in others)]
         self._buffers = [
             np.empty((SHARD_ROWS, *array.shape[1:]), array.dtype) for array in self._arrays
         ]
@@ -107,11 +121,12 @@ class _RowWriter:
         self.n_rows, self._waiting = stop, 0
 
 
-def _create(group: zarr.Group, name: str, dtype: str, tail: tuple[int, ...]) -> zarr.Array[Any]:
+def _create(group: zarr.Group, column: Column, *tail: int) -> zarr.Array[Any]:
     return group.create_array(
-        name,
+        column.name,
         shape=(0, *tail),
-        dtype=dtype,
+        dtype=column.type.to_pandas_dtype(),
+        attributes={**column.metadata()},
         dimension_names=(_ROW, _WIDTH)[: 1 + len(tail)],
         chunks=(CHUNK_ROWS, *tail),
         shards=(SHARD_ROWS, *tail),
@@ -225,7 +240,7 @@ class _ShardRows:
         self._path = path
         try:
             group = zarr.open_group(path, mode="r", zarr_format=3)
-            self._arrays = {name: _array(group, name) for name in ("keys_ND", *_DTYPES)}
+            self._arrays = {name: _array(group, name) for name, *_ in ROWS.columns}
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise _damaged(path, f"not a group of datastore rows ({error})") from error
         sizes = {array.shape[0] for array in self._arrays.values()}

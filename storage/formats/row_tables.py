@@ -5,131 +5,149 @@ Every table is a Parquet file of a fixed name and fixed columns, in the order it
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
-from pathlib import Path
-from typing import NamedTuple
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import JsonValue
 
+from storage.formats.data_file import Column, DataFile, ShardFolder
 from storage.store.shard_files import ShardReader
 
 Row = Mapping[str, JsonValue]
 
 
-class RowTable(NamedTuple):
-    """One kind of table.
+class RowTable(DataFile):
+    """One kind of table."""
 
-    Attributes:
-        name: The file's.
-        columns: Types by name, or an Arrow schema that says which columns are never null. Files of
-            the two are compressed by different libraries, as each was from the beginning.
-    """
-
-    name: str
-    columns: Mapping[str, type[pl.DataType]] | pa.Schema
-
-    def write(self, folder: Path, rows: Sequence[Row]) -> None:
-        """Write the table into a folder; the same rows give the same bytes."""
-        path = folder / self.name
-        if isinstance(self.columns, pa.Schema):
-            table = pa.Table.from_pylist(list(rows), schema=self.columns)
-            pq.write_table(table, path, compression="zstd")
-        else:
-            pl.DataFrame(list(rows), schema=dict(self.columns), orient="row").write_parquet(path)
+    def write(self, shard: ShardFolder, rows: Sequence[Row]) -> None:
+        """Write the table; the same rows give the same bytes."""
+        table = pa.Table.from_pylist(list(rows), schema=self.schema(shard.ref))
+        pq.write_table(table, shard.folder / self.name, compression="zstd")
 
     def read(self, reader: ShardReader) -> list[dict[str, JsonValue]]:
         """The rows as they were written."""
         return pl.read_parquet(BytesIO(reader.read(self.name))).to_dicts()
 
 
-_MEASURED: dict[str, type[pl.DataType]] = {
-    "system": pl.String,
-    "base": pl.String,
-    "split": pl.String,
-    "metric": pl.String,
-    "value": pl.Float64,
-    "ci_low": pl.Float64,
-    "ci_high": pl.Float64,
-    "n": pl.Int64,
-}
-_TUNING = {"base": pl.String, "alpha": pl.Float64, "perplexity": pl.Float64}
-
-RESULTS = RowTable("results.parquet", _MEASURED)
-"""What was measured; a base of null is none at all."""
-JOINT_RESULTS = RowTable(RESULTS.name, {"corpus": pl.String} | _MEASURED)
-"""Results of several comparisons; `RESULTS` reads them, too."""
-ALPHA_CURVE = RowTable("alpha_curve.parquet", _TUNING)
-"""Perplexity on the validation split at every α that was tried."""
-MIXTURE_CURVES = RowTable("curves.parquet", {"system": pl.String} | _TUNING)
-"""The same for every system of a comparison that has such a weight."""
-RELIABILITY_BINS = RowTable(
-    "reliability.parquet", {"predicted": pl.Float64, "observed": pl.Float64, "entries": pl.Int64}
+_STRING, _INT, _FLOAT, _BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+_SYSTEM = Column("system", _STRING, "What was measured: base, memory, mixture, knn_lm, …")
+_BASE = Column("base", _STRING, "The base model it was measured with; null: with none")
+_LOW = Column("ci_low", _FLOAT, "Lower end of value's 95 % interval; null where there is none")
+_HIGH = Column("ci_high", _FLOAT, "Its upper end")
+_MEASURED = (
+    _SYSTEM,
+    _BASE,
+    Column("split", _STRING, "On which split, corpus or data set"),
+    Column("metric", _STRING, "Of what: perplexity, perplexity_ratio, accuracy, …"),
+    Column("value", _FLOAT, "The figure, in the metric's unit"),
+    _LOW,
+    _HIGH,
+    Column("n", _INT, "What it is a mean over", "positions, records or spans"),
 )
-"""Bins in ascending order: their mean probability, how often the token followed, their entries."""
+_TUNING = (
+    _BASE,
+    Column("alpha", _FLOAT, "A weight of the memory (kNN-LM: of the neighbours) that was tried"),
+    Column("perplexity", _FLOAT, "Of the validation split at that weight"),
+)
+
+RESULTS = RowTable(
+    "results.parquet",
+    ("evaluation", "comparison", "memorisation_audit"),
+    "What was measured, with intervals",
+    _MEASURED,
+)
+JOINT_RESULTS = RowTable(
+    RESULTS.name,
+    ("domains",),
+    "What was measured in several comparisons",
+    (Column("corpus", _STRING, "The pipeline's name"), *_MEASURED),
+)
+"""`RESULTS` reads them, too."""
+ALPHA_CURVE = RowTable(
+    "alpha_curve.parquet",
+    ("evaluation",),
+    "Perplexity on the validation split at every α that was tried",
+    _TUNING,
+)
+MIXTURE_CURVES = RowTable(
+    "curves.parquet",
+    ("comparison",),
+    "The same for every system that has such a weight",
+    (_SYSTEM, *_TUNING),
+)
+RELIABILITY_BINS = RowTable(
+    "reliability.parquet",
+    ("comparison",),
+    "How often tokens follow to which the targets give a probability, in ascending bins",
+    (
+        Column("predicted", _FLOAT, "Mean probability of the bin's entries"),
+        Column("observed", _FLOAT, "Share of them whose token did follow"),
+        Column("entries", _INT, "How many the bin has", "entries of the targets"),
+    ),
+)
 CHECKS = RowTable(
     "checks.parquet",
-    {
-        "check": pl.String,
-        "base": pl.String,
-        "value": pl.Float64,
-        "ci_low": pl.Float64,
-        "ci_high": pl.Float64,
-        "limit": pl.Float64,
-        "passed": pl.Boolean,
-    },
+    ("promotion_gate",),
+    "The checks of the gate",
+    (
+        Column("check", _STRING, "What was checked"),
+        _BASE,
+        Column("value", _FLOAT, "What was found"),
+        _LOW,
+        _HIGH,
+        Column("limit", _FLOAT, "What is allowed"),
+        Column("passed", _BOOL, "Whether it passed"),
+    ),
 )
-"""The checks of a gate."""
 LATENCIES = RowTable(
     "latency.parquet",
-    {
-        "system": pl.String,
-        "base": pl.String,
-        "context": pl.Int64,  # tokens of the prompt
-        "datastore_rows": pl.Int64,  # null where there is no datastore
-        "first_token_ms": pl.Float64,
-        "ms_per_token": pl.Float64,  # after the first
-        "tokens_per_second": pl.Float64,
-        "ratio": pl.Float64,  # of ms_per_token to the base's, with its quartiles
-        "ratio_low": pl.Float64,
-        "ratio_high": pl.Float64,
-        "flops_ratio": pl.Float64,  # null where operations are not counted
-        "memory_bytes": pl.Int64,
-        "disk_bytes": pl.Int64,
-        "device": pl.String,
-        "cores": pl.Int64,
-        "threads": pl.Int64,
-    },
+    ("latency",),
+    "What a token costs each system",
+    (
+        _SYSTEM,
+        _BASE,
+        Column("context", _INT, "Length of the prompt", "tokens"),
+        Column("datastore_rows", _INT, "Null where there is no datastore", "rows"),
+        Column("first_token_ms", _FLOAT, "Time to the first token", "ms"),
+        Column("ms_per_token", _FLOAT, "Time per token after the first", "ms"),
+        Column("tokens_per_second", _FLOAT, "The same turned round", "1/s"),
+        Column("ratio", _FLOAT, "Of ms_per_token to the base's, median"),
+        Column("ratio_low", _FLOAT, "Its first quartile"),
+        Column("ratio_high", _FLOAT, "Its third quartile"),
+        Column("flops_ratio", _FLOAT, "Operations to the base's; null where not counted"),
+        Column("memory_bytes", _INT, "Main memory that the system needs", "bytes"),
+        Column("disk_bytes", _INT, "Size of its files", "bytes"),
+        Column("device", _STRING, "Where it ran"),
+        Column("cores", _INT, "Of that machine"),
+        Column("threads", _INT, "That were used"),
+    ),
 )
-"""What a token costs each system."""
 LOSS_CURVES = RowTable(
     "curves.parquet",
-    pa.schema(
-        [
-            pa.field("step", pa.int64(), nullable=False),
-            pa.field("epoch", pa.float64(), nullable=False),
-            pa.field("split", pa.string(), nullable=False),  # train or valid
-            pa.field("loss", pa.float64(), nullable=False),
-            pa.field("kl", pa.float64()),  # null where there were no targets
-            pa.field("ce", pa.float64(), nullable=False),
-            pa.field("learning_rate", pa.float64(), nullable=False),
-        ]
+    ("base_model", "memory", "adapted_model"),
+    "Losses of the training",
+    (
+        Column("step", _INT, "Optimizer steps so far", nullable=False),
+        Column("epoch", _FLOAT, "The same in passes over the data", "epochs", nullable=False),
+        Column("split", _STRING, "train or valid", nullable=False),
+        Column("loss", _FLOAT, "β·kl + (1-β)·ce", "nats", nullable=False),
+        Column("kl", _FLOAT, "KL(p_kNN ‖ p_mem); null where there were no targets", "nats"),
+        Column("ce", _FLOAT, "Cross-entropy with the token that follows", "nats", nullable=False),
+        Column("learning_rate", _FLOAT, "Of the step", nullable=False),
     ),
 )
-"""Losses of a training (nats)."""
 MEMORISED = RowTable(
     "examples.parquet",
-    pa.schema(
-        [
-            pa.field("document", pa.string(), nullable=False),  # its id
-            pa.field("token_offset", pa.int64(), nullable=False),  # of the text in the document
-            pa.field("character_offset", pa.int64(), nullable=False),
-            pa.field("tokens", pa.int64(), nullable=False),  # reproduced
-            pa.field("base_tokens", pa.int64(), nullable=False),  # of these, by the base alone
-            pa.field("prompt", pa.string(), nullable=False),
-            pa.field("text", pa.string(), nullable=False),  # what was reproduced
-        ]
+    ("memorisation_audit",),
+    "What the memory reproduced of its documents, word for word",
+    (
+        Column("document", _STRING, "Its id", nullable=False),
+        Column("token_offset", _INT, "Of the text in the document", "tokens", nullable=False),
+        Column("character_offset", _INT, "The same", "characters", nullable=False),
+        Column("tokens", _INT, "Reproduced", "tokens", nullable=False),
+        Column("base_tokens", _INT, "Of these, by the base alone", "tokens", nullable=False),
+        Column("prompt", _STRING, "What it was given", nullable=False),
+        Column("text", _STRING, "What it reproduced", nullable=False),
     ),
 )
-"""What a memory reproduced of its documents, word for word."""

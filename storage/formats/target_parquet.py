@@ -5,7 +5,6 @@ Shapes: R positions, E entries of all positions together.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from storage.formats.data_file import Column, DataFile, ShardFolder
 from storage.store.shard_files import ShardReader, require_split
 
-ROWS_FILE = "rows.parquet"
 GROUP_ROWS = 4096
 """Positions per row group: small enough to shuffle by, large enough to compress and to read."""
 CACHED_GROUPS = 16
@@ -50,29 +49,40 @@ class TargetRows(NamedTuple):
     tail_mass_R: NDArray[np.float32]
 
 
-def write_targets(path: Path, blocks: Iterable[TargetBlock], token_limit: int) -> int:
+ROWS = DataFile(
+    "rows.parquet",
+    ("targets",),
+    "The sparse p_kNN of every position of a shard, in stream order",
+    (
+        Column(
+            "token_ids",
+            pa.list_(pa.uint16()),
+            "Tokens that p_kNN gives a probability, largest first (int32 where ids need more)",
+        ),
+        Column("probs", pa.list_(pa.float16()), "Their probabilities"),
+        Column("next_token", pa.uint32(), "The token that did follow"),
+        Column("tail_mass", pa.float32(), "What is missing from the probabilities to 1"),
+    ),
+)
+
+
+def write_targets(shard: ShardFolder, blocks: Iterable[TargetBlock], token_limit: int) -> int:
     """Writes a shard of targets; the same rows give the same bytes, however cut into blocks.
 
     Args:
-        path: The file; must not exist.
+        shard: Where; must have no targets yet.
         blocks: Consecutive positions; a block and a row group are in memory at a time.
         token_limit: Every token id is below it: up to 65,536, ids take two bytes instead of four.
 
     Returns:
         Positions written.
     """
-    ids = pa.uint16() if token_limit <= 2**16 else pa.int32()
-    schema = pa.schema(
-        [
-            ("token_ids", pa.list_(ids)),
-            ("probs", pa.list_(pa.float16())),
-            ("next_token", pa.uint32()),
-            ("tail_mass", pa.float32()),
-        ]
-    )
+    schema = ROWS.schema(shard.ref)
+    if token_limit > 2**16:
+        schema = schema.set(0, schema.field(0).with_type(pa.list_(pa.int32())))
     split_columns = ["token_ids.list.element", "tail_mass"]  # of float16, few readers know it
     with pq.ParquetWriter(
-        path,
+        shard.folder / ROWS.name,
         schema,
         compression="zstd",
         compression_level=1,
@@ -128,7 +138,7 @@ class TargetReader:
 
     def __init__(self, readers: Mapping[str, ShardReader], split: str) -> None:
         shards = require_split(readers, split, "targets")
-        paths = [reader.local_path(ROWS_FILE) for reader in shards.values()]
+        paths = [reader.local_path(ROWS.name) for reader in shards.values()]
         self._files = [pq.ParquetFile(path, memory_map=True) for path in paths]
         self._groups = [
             (file, group) for file in self._files for group in range(file.metadata.num_row_groups)

@@ -1,14 +1,11 @@
 """Shards of token ids, with the length of each document.
 
-A shard holds the documents of one corpus part: `tokens.npy` (uint16 or uint32, all documents one
-after the other), `lengths.npy` (int64 tokens per document, which may be 0) and `documents.parquet`
-(doc_id, tokens).
+A shard holds the documents of one corpus part.
 
 Legend: D documents, T tokens.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,14 +13,31 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from storage.formats.data_file import Column, DataFile, ShardFolder
 from storage.objects.store_errors import DamagedArtifact
 from storage.store.shard_files import ShardReader, of_split, require_split
 
 TokenArray = npt.NDArray[np.unsignedinteger]
 
+TOKENS = DataFile(
+    "tokens.npy",
+    ("tokens",),
+    "Token ids of the documents of one corpus part, one after the other; uint16 or uint32",
+)
+LENGTHS = DataFile("lengths.npy", ("tokens",), "Tokens of each of these documents; int64, may be 0")
+DOCUMENTS = DataFile(
+    "documents.parquet",
+    ("tokens",),
+    "The same documents by name",
+    (
+        Column("doc_id", pa.string(), "The document's id"),
+        Column("tokens", pa.int64(), "Its length", "tokens"),
+    ),
+)
+
 
 def write_token_shard(
-    folder: Path,
+    shard: ShardFolder,
     doc_ids: Sequence[str],
     tokens_T: TokenArray,
     lengths_D: npt.NDArray[np.int64],
@@ -31,17 +45,17 @@ def write_token_shard(
     """Write one shard; the same arguments give the same bytes.
 
     Args:
-        folder: The shard's folder.
+        shard: Where.
         doc_ids: Ids of the documents, in order.
         tokens_T: uint16 or uint32 ids of all documents, in order.
         lengths_D: int64 tokens of each document.
     """
     assert len(doc_ids) == len(lengths_D)
     assert len(tokens_T) == lengths_D.sum()
-    np.save(folder / "tokens.npy", tokens_T, allow_pickle=False)
-    np.save(folder / "lengths.npy", lengths_D, allow_pickle=False)
-    documents = pa.table({"doc_id": pa.array(doc_ids, pa.string()), "tokens": lengths_D})
-    pq.write_table(documents, folder / "documents.parquet", compression="zstd")
+    np.save(shard.folder / TOKENS.name, tokens_T, allow_pickle=False)
+    np.save(shard.folder / LENGTHS.name, lengths_D, allow_pickle=False)
+    documents = pa.table([doc_ids, lengths_D], schema=DOCUMENTS.schema(shard.ref))
+    pq.write_table(documents, shard.folder / DOCUMENTS.name, compression="zstd")
 
 
 class TokenReader:
@@ -64,8 +78,8 @@ class TokenReader:
 
     def __init__(self, readers: Mapping[str, ShardReader], split: str) -> None:
         shards = require_split(readers, split, "tokens")
-        lengths = [_load(reader, "lengths.npy") for reader in shards.values()]
-        self._shards: list[TokenArray] = [_load(reader, "tokens.npy") for reader in shards.values()]
+        lengths = [_load(reader, LENGTHS) for reader in shards.values()]
+        self._shards: list[TokenArray] = [_load(reader, TOKENS) for reader in shards.values()]
         for name, shard, lengths_D in zip(shards, self._shards, lengths, strict=True):
             if len(shard) != lengths_D.sum():
                 raise _damaged(
@@ -90,8 +104,8 @@ class TokenReader:
         return np.concatenate([self._shards[0][:0], *pieces])
 
 
-def _load(reader: ShardReader, name: str) -> npt.NDArray[Any]:
-    path = reader.local_path(name)
+def _load(reader: ShardReader, file: DataFile) -> npt.NDArray[Any]:
+    path = reader.local_path(file.name)
     try:
         array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
@@ -118,7 +132,7 @@ def read_document_ids(
 
 
 def _doc_ids(reader: ShardReader) -> pa.Array:
-    path = reader.local_path("documents.parquet")
+    path = reader.local_path(DOCUMENTS.name)
     try:
         table = pq.read_table(path, columns=["doc_id"])
     except (pa.ArrowInvalid, OSError) as error:

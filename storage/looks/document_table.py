@@ -1,7 +1,6 @@
 """A table of documents without their texts: what is compared when a corpus may have changed.
 
-One row per sound document, in the order in which the corpus stage reads them: `source` (number of
-the source among those seen), `split`, `doc_id`, `digest` (of the text) and `characters`.
+One row per sound document, in the order in which the corpus stage reads them.
 """
 
 from collections.abc import Sequence
@@ -9,23 +8,30 @@ from io import BytesIO
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from storage.documents.duplicate_index import text_digest
 from storage.formats.corpus_parquet import CorpusReader
+from storage.formats.data_file import Column, DataFile
 from storage.objects.store_errors import DamagedArtifact
 
 Documents = pl.DataFrame
 """Rows with the columns of `SCHEMA`."""
 
-SCHEMA = pl.Schema(
-    {
-        "source": pl.Int32(),
-        "split": pl.String(),
-        "doc_id": pl.String(),
-        "digest": pl.Binary(),
-        "characters": pl.Int64(),
-    }
+SEEN = DataFile(
+    "*.parquet",
+    (),
+    "The documents that a look at a corpus saw, in the order of the corpus",
+    (
+        Column("source", pa.int32(), "Number of its source among those seen"),
+        Column("split", pa.string(), "train, valid or test"),
+        Column("doc_id", pa.string(), "The document's id"),
+        Column("digest", pa.binary(), "Of its text"),
+        Column("characters", pa.int64(), "Its length", "characters"),
+    ),
 )
+SCHEMA = pl.Schema(SEEN.schema(None))
 KEY = ("split", "doc_id")
 _CHUNK_ROWS = 65_536
 
@@ -112,7 +118,8 @@ def corpus_documents(reader: CorpusReader, splits: tuple[str, ...]) -> Documents
 
 def write_table(rows: Documents, path: Path) -> None:
     """Writes a table as Parquet."""
-    rows.write_parquet(path, compression="zstd")
+    table = rows.to_arrow().cast(SEEN.schema(None))
+    pq.write_table(table, path, compression="zstd")
 
 
 def parse_table(source: bytes | Path, where: str) -> Documents:

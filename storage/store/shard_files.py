@@ -58,12 +58,13 @@ class ShardWriter:
     """One attempt at one shard.
 
     Attributes:
+        ref: The artifact.
         folder: Local folder for the shard's files; write there freely, also in subfolders.
     """
 
     def __init__(self, root: ObjectRoot, ref: ArtifactRef, shard: str, attempt: str) -> None:
         self._root = root
-        self._ref = ref
+        self.ref = ref
         self._shard = safe_name(shard)
         # a worker that died in this attempt may have left files: never mix with them
         taken = not root.reserve(shard_key(ref, attempt, shard))
@@ -87,7 +88,7 @@ class ShardWriter:
             seconds=seconds,
             peak_memory_bytes=peak_memory_bytes,
         )
-        key = f"{commits_key(self._ref)}/{self._shard}.json"
+        key = f"{commits_key(self.ref)}/{self._shard}.json"
         while not self._root.create(key, entry.model_dump_json().encode()):
             winner = self._root.read(key)
             if winner is not None:

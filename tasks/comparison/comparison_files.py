@@ -1,7 +1,6 @@
 """The files of a comparison: its tables, its pictures and the page that shows them."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -10,6 +9,7 @@ from memdec_core.plots.comparison_plots import Point, ablation_png, reliability_
 from memdec_core.scoring.alpha_search import AlphaCurve
 from memdec_core.scoring.reliability import Reliability
 from memdec_core.scoring.system_name import label_of
+from storage.formats.data_file import ShardFolder
 from storage.formats.row_tables import (
     LATENCIES,
     MIXTURE_CURVES,
@@ -36,7 +36,7 @@ Curves = Mapping[str, Mapping[str, AlphaCurve]]
 
 
 def write_comparison(
-    folder: Path,
+    shard: ShardFolder,
     rows: Sequence[Row],
     curves: Curves,
     reliability: Reliability | None,
@@ -45,15 +45,15 @@ def write_comparison(
     """Write everything that a comparison leaves.
 
     Args:
-        folder: The shard's folder.
+        shard: Where.
         rows: The comparison's rows.
         curves: What the weights of the mixtures were read from.
         reliability: Of the validation targets, where there are any.
         timed: The latency of the systems, by base.
     """
-    RESULTS.write(folder, rows)
+    RESULTS.write(shard, rows)
     MIXTURE_CURVES.write(
-        folder,
+        shard,
         [
             {"system": system, "base": base, "alpha": alpha, "perplexity": perplexity}
             for base, by_system in curves.items()
@@ -64,12 +64,12 @@ def write_comparison(
     if reliability is not None:
         columns = ("predicted", "observed", "entries")
         points = reliability.points()
-        RELIABILITY_BINS.write(folder, [dict(zip(columns, p, strict=True)) for p in points])
+        RELIABILITY_BINS.write(shard, [dict(zip(columns, p, strict=True)) for p in points])
     times = {f"latency_{place}.png": reader for place, reader in enumerate(timed.values())}
     pictures = _pictures(rows, curves, reliability)
     pictures |= {name: reader.read(PICTURE) for name, reader in times.items()}
     for name, data in pictures.items():
-        (folder / name).write_bytes(data)
+        (shard.folder / name).write_bytes(data)
     sections = [
         *downstream_sections(rows),
         *latency_sections({base: LATENCIES.read(reader) for base, reader in timed.items()}),
@@ -80,7 +80,7 @@ def write_comparison(
         *audit_sections(rows),
     ]
     page = comparison_page(rows, list(pictures), sections)
-    (folder / "report.md").write_text(page, encoding="utf-8")
+    (shard.folder / "report.md").write_text(page, encoding="utf-8")
 
 
 def _pictures(rows: Rows, curves: Curves, reliability: Reliability | None) -> dict[str, bytes]:

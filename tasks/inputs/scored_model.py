@@ -12,6 +12,7 @@ from memdec_core.models.language_model import LOGIT_BYTES, TransformerLM
 from memdec_core.models.model_loading import load_model, resolve_device
 from memdec_core.scoring.scoring_config import ScoringConfig
 from memdec_core.text.tokenizer_loading import load_tokenizer
+from storage.formats.data_file import ShardFolder
 from storage.formats.position_columns import write_scores
 from storage.store.artifact_store import Store
 from tasks.inputs.cut_vocabulary import vocabulary_of
@@ -30,16 +31,16 @@ def list_splits(job: StageJob, store: Store) -> list[str]:
 
 
 def write_split_scores(
-    folder: Path, log_probs_GN: NDArray[np.float64], started: float
+    shard: ShardFolder, log_probs_GN: NDArray[np.float64], started: float
 ) -> dict[str, JsonValue]:
     """Write a split's scores and count them.
 
     Args:
-        folder: The shard's folder.
+        shard: Where.
         log_probs_GN: Scores by setting and position.
         started: `time.monotonic()` when the scoring began.
     """
-    write_scores(folder, log_probs_GN)
+    write_scores(shard, log_probs_GN)
     n = log_probs_GN.shape[1]
     return {
         "positions": n,

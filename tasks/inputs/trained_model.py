@@ -1,17 +1,16 @@
 """What training leaves behind: a model folder, its loss curves as a table and as a picture."""
 
-from pathlib import Path
-
 from pydantic import JsonValue
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from memdec_core.plots.build_plots import loss_curves_png
 from memdec_core.training.trainer import TrainResult
+from storage.formats.data_file import ShardFolder
 from storage.formats.row_tables import LOSS_CURVES
 
 
 def write_trained_model(
-    folder: Path,
+    shard: ShardFolder,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     result: TrainResult,
@@ -21,11 +20,11 @@ def write_trained_model(
     Returns:
         Figures of the training for the manifest.
     """
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    LOSS_CURVES.write(folder, [point.model_dump() for point in result.curve])
+    model.save_pretrained(shard.folder)
+    tokenizer.save_pretrained(shard.folder)
+    LOSS_CURVES.write(shard, [point.model_dump() for point in result.curve])
     picture = loss_curves_png(result.curve, result.best_step)
-    (folder / "curves.png").write_bytes(picture)
+    (shard.folder / "curves.png").write_bytes(picture)
     return {
         "steps": result.steps,
         "best_step": result.best_step,

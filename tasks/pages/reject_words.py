@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from storage.documents.document_records import DAMAGED_FILE
 from storage.documents.duplicate_index import DUPLICATE_TEXT
-from storage.formats.corpus_parquet import REJECTS_FILE, CorpusReader
+from storage.formats.corpus_parquet import REJECTS, CorpusReader
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.jobs.stage_figures import RecordFigures
@@ -43,7 +43,7 @@ def corpus_rejects(store: Store, corpus: ArtifactRef) -> Rejects:
     reader = CorpusReader(store.only(corpus))
     first = _first(reader, "")
     reasons = ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common(SHOWN_REASONS))
-    listed = f"{store.location(corpus)}/{manifest.shards[0].attempt}/all/{REJECTS_FILE}"
+    listed = f"{store.location(corpus)}/{manifest.shards[0].attempt}/all/{REJECTS.name}"
     lost = f", {figures.lost_bytes:,} bytes of damaged files lost" if figures.lost_bytes else ""
     said = (
         f"{counts.total():,} of {figures.records:,} records rejected ({reasons}; the first: "

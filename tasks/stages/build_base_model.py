@@ -123,7 +123,7 @@ def pretrain_shard(run: ShardRun) -> dict[str, JsonValue]:
         report=run.report,
     )
     shutil.rmtree(scratch)
-    figures = write_trained_model(run.writer.folder, model, tokenizer, result)
+    figures = write_trained_model(run.writer, model, tokenizer, result)
     return {"vocab_size": vocab_size, **figures}
 
 

@@ -110,7 +110,7 @@ def build_corpus_shard(run: ShardRun) -> dict[str, JsonValue]:
         source_errors(),
         temporary_folder() as temporary,
         closing(DuplicateIndex(temporary / "seen.sqlite")) as seen,
-        CorpusWriter(run.writer.folder, config.part_characters) as writer,
+        CorpusWriter(run.writer, config.part_characters) as writer,
     ):
         for split, record in _split_records(config, run, counts):
             outcome = record

@@ -76,7 +76,7 @@ def embed_shard(run: ShardRun) -> dict[str, JsonValue]:
     device = resolve_device(run.settings.device)
     model = KeyModel(load_model(base_model.folder(), device), config.compute_dtype)
     started = time.monotonic()
-    rows, width = write_embeddings(run.writer.folder, _blocks(run, plan, model, windows_W4))
+    rows, width = write_embeddings(run.writer, _blocks(run, plan, model, windows_W4))
     seconds = time.monotonic() - started
     assert rows == (windows_W4[:, END] - windows_W4[:, FIRST]).sum(), "every position has a row"
 

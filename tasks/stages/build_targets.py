@@ -21,7 +21,7 @@ from memdec_core.targets.target_quality import TargetQuality, check_targets, mea
 from memdec_core.targets.targets_config import TargetsConfig, check_k
 from memdec_core.training.sparse_targets import SparseTargets, join_targets
 from storage.formats.embedding_zarr import EmbeddingReader
-from storage.formats.target_parquet import ROWS_FILE, TargetBlock, write_targets
+from storage.formats.target_parquet import TargetBlock, write_targets
 from storage.store.artifact_store import Store
 from storage.store.shard_files import of_split, split_of
 from tasks.inputs.open_datastore import open_datastore
@@ -70,7 +70,7 @@ def target_shard(run: ShardRun) -> dict[str, JsonValue]:
             from exact p_kNN than allowed.
     """
     work = _ShardWork(run)
-    rows = write_targets(run.writer.folder / ROWS_FILE, work.blocks(), work.token_limit)
+    rows = write_targets(run.writer, work.blocks(), work.token_limit)
     run.report(0.95, "comparing with exact search")
     quality = work.quality()
     check_targets(quality, work.config, run.shard)

@@ -55,7 +55,7 @@ def tokenize_shard(run: ShardRun) -> dict[str, JsonValue]:
     blocks = list(encode_documents(tokenizer, part.texts(), config))
     tokens_T = np.concatenate([block.token_ids_T for block in blocks])
     lengths_D = np.concatenate([block.lengths_D for block in blocks])
-    write_token_shard(run.writer.folder, part.doc_ids, tokens_T, lengths_D)
+    write_token_shard(run.writer, part.doc_ids, tokens_T, lengths_D)
     return TokenShard(
         documents=len(lengths_D),
         characters=part.characters,

@@ -78,9 +78,9 @@ def _write(
     """Tables and picture into the shard; the figures for the manifest."""
     folder = run.writer.folder
     points = {base: curve.perplexities for base, curve in curves.items()}
-    RESULTS.write(folder, [row._asdict() for row in rows])
+    RESULTS.write(run.writer, [row._asdict() for row in rows])
     ALPHA_CURVE.write(
-        folder,
+        run.writer,
         [
             {"base": base, "alpha": alpha, "perplexity": perplexity}
             for base, curve in points.items()

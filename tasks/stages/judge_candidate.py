@@ -62,7 +62,7 @@ def judge_shard(run: ShardRun) -> dict[str, JsonValue]:
     ]
     said = verdict(checks)
     passed = all(check.passed for check in checks)
-    CHECKS.write(run.writer.folder, [check._asdict() for check in checks])
+    CHECKS.write(run.writer, [check._asdict() for check in checks])
     page = gate_page(checks, said, has_production=OLD.role in run.job.inputs)
     (run.writer.folder / "report.md").write_text(page, encoding="utf-8")
     return {"passed": passed, "why": said}

@@ -54,7 +54,7 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
         batch_tokens=batch_tokens(lm, run.settings),
         on_progress=lambda fraction: run.report(fraction, f"{run.shard} split"),
     )
-    figures = write_split_scores(run.writer.folder, log_probs_N[np.newaxis], started)
+    figures = write_split_scores(run.writer, log_probs_N[np.newaxis], started)
     return figures | {"perplexity": perplexity(log_probs_N)}
 
 

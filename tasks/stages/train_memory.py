@@ -44,7 +44,7 @@ def train_memory_shard(run: ShardRun) -> dict[str, JsonValue]:
         checkpoints=CheckpointFiles(run.store.scratch(run.job.ref)),
         report=run.report,
     )
-    return write_trained_model(run.writer.folder, model, tokenizer, result)
+    return write_trained_model(run.writer, model, tokenizer, result)
 
 
 def _read_split(run: ShardRun, split: str, windows: WindowConfig, vocab_size: int) -> WindowData:

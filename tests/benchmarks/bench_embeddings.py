@@ -20,6 +20,7 @@ from memdec_core.search.embedding import embed_windows
 from memdec_core.windows.windows import WindowConfig, make_windows
 from storage.formats.embedding_zarr import EmbeddingBlock, write_embeddings
 from tests.benchmarks.interleaved import BenchRow, Work, compare
+from tests.support.artifacts import as_shard
 
 LENGTH, STRIDE = 512, 256
 BATCH_WINDOWS = 8
@@ -57,7 +58,9 @@ def ours(lengths: list[int], vocabulary: int) -> Work:
             model, lambda start, stop: tokens_T[start:stop], offsets_D1, windows_W4, MEMORY_BYTES
         )
         with tempfile.TemporaryDirectory() as folder:
-            rows, _ = write_embeddings(Path(folder), (EmbeddingBlock(*block) for block in blocks))
+            rows, _ = write_embeddings(
+                as_shard(Path(folder)), (EmbeddingBlock(*block) for block in blocks)
+            )
         return rows
 
     return work

@@ -16,6 +16,7 @@ from memdec_core.text.tokenization import encode_documents
 from memdec_core.text.tokenizer_loading import train_tokenizer
 from storage.formats.token_shards import write_token_shard
 from tests.benchmarks.interleaved import BenchRow, Work, compare
+from tests.support.artifacts import as_shard
 
 CHARACTERS = 2_000_000
 LENGTHS = {"short": 500, "long": 20_000}
@@ -47,7 +48,7 @@ def ours(length: int) -> Work:
         tokens_T = np.concatenate([block.token_ids_T for block in blocks])
         lengths_D = np.concatenate([block.lengths_D for block in blocks])
         with tempfile.TemporaryDirectory() as folder:
-            write_token_shard(Path(folder), doc_ids, tokens_T, lengths_D)
+            write_token_shard(as_shard(Path(folder)), doc_ids, tokens_T, lengths_D)
         return len(tokens_T)
 
     return work

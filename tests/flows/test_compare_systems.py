@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from storage.store.artifact_store import Store
 from tests.services.command_line import memdec_json
+from tests.support.described_files import undescribed
 
 pytestmark = pytest.mark.slow
 TRAINING = {"epochs": 1, "batch_tokens": 512}
@@ -77,6 +79,7 @@ def test_systems_are_compared(tiny_pipeline: Path, prefect_environment: Mapping[
     measured = {(row["system"], row["metric"]) for row in first["evaluation"]}
     assert {system for system, metric in measured if metric == "accuracy_dcpmi"} == CLASSIFYING
     assert {system for system, metric in measured if metric == "verbatim_share"} == AUDITED
+    assert undescribed(Store.open(str(tiny_pipeline.parent / "store"))) == []
 
 
 @pytest.mark.long

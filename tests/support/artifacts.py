@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
+import pyarrow.parquet as pq
 from pydantic import JsonValue
 
 from storage.objects.artifact_ref import ArtifactRef
@@ -13,6 +15,27 @@ from storage.objects.store_layout import artifact_key
 from storage.store.artifact_store import Store
 
 Fill = Callable[[Path], None]
+SOME = ArtifactRef(stage="corpus", fingerprint="0" * 32)
+
+
+class Shard(NamedTuple):
+    """A folder that writers of files take for a shard's."""
+
+    folder: Path
+    ref: ArtifactRef
+
+
+def as_shard(folder: Path, ref: ArtifactRef = SOME) -> Shard:
+    """A folder as that of a shard of some artifact."""
+    return Shard(folder, ref)
+
+
+def contents(folder: Path) -> dict[str, object]:
+    """What is in a folder's files: tables without the artifact they name, others to the byte."""
+    return {
+        path.name: pq.read_table(path) if path.suffix == ".parquet" else path.read_bytes()
+        for path in folder.iterdir()
+    }
 
 
 def publish(

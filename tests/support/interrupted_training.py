@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from storage.formats.array_files import CheckpointFiles
 from storage.formats.token_shards import write_token_shard
 from tasks.jobs.stage_work import ShardRun
+from tests.support.artifacts import as_shard, contents
 
 Train = Callable[[ShardRun], dict[str, JsonValue]]
 MakeRun = Callable[[str, str], ShardRun]
@@ -25,7 +26,7 @@ def fill_tokens(tokens: np.ndarray, lengths: list[int]) -> Callable[[Path], None
 
     def fill(folder: Path) -> None:
         doc_ids = [f"doc-{n}" for n in range(len(lengths))]
-        write_token_shard(folder, doc_ids, tokens, np.array(lengths))
+        write_token_shard(as_shard(folder), doc_ids, tokens, np.array(lengths))
 
     return fill
 
@@ -52,11 +53,7 @@ def check_resumed_equals_whole(
     saved = CheckpointFiles(resumed.store.scratch(resumed.job.ref)).latest()
     assert (saved is None) == (max(deaths) == 1), "the first step is reported before it is saved"
     assert train(resumed) == meta
-    assert _files(resumed.writer.folder) == _files(whole.writer.folder)
-
-
-def _files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert contents(resumed.writer.folder) == contents(whole.writer.folder)
 
 
 def _dying(run: ShardRun, step: int) -> ShardRun:

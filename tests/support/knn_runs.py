@@ -15,7 +15,7 @@ from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_job import StageJob
 from tasks.jobs.stage_work import ShardRun
 from tests.oracles.knn_oracle import clustered_keys
-from tests.support.artifacts import Fill, publish
+from tests.support.artifacts import Fill, as_shard, publish
 from tests.support.jobs import make_job
 
 VOCABULARY = 50
@@ -44,7 +44,7 @@ def publish_embeddings(
 
 def _fill(block: EmbeddingBlock) -> Fill:
     def write(folder: Path) -> None:
-        write_embeddings(folder, [block])
+        write_embeddings(as_shard(folder), [block])
 
     return write
 

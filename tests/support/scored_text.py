@@ -11,7 +11,7 @@ from storage.formats.token_shards import write_token_shard
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tests.oracles.perplexity_oracle import sliding_window_log_probs
-from tests.support.artifacts import Fill, publish
+from tests.support.artifacts import Fill, as_shard, publish
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 VOCABULARY = 400
@@ -48,7 +48,7 @@ def _fill(split: str) -> Fill:
         texts = documents(split)
         names = [f"{split} {number}" for number in range(len(texts))]
         lengths = np.array([len(text) for text in texts])
-        write_token_shard(folder, names, np.concatenate(texts).astype(np.uint16), lengths)
+        write_token_shard(as_shard(folder), names, np.concatenate(texts).astype(np.uint16), lengths)
 
     return fill
 
@@ -80,7 +80,9 @@ def publish_scores(store: Store, model: ArtifactRef, seed: int, padded: int) -> 
     """A model's scores, computed by plain loops."""
 
     def fill_split(split: str) -> Fill:
-        return lambda folder: write_scores(folder, plain_scores(seed, padded, split)[None])
+        return lambda folder: write_scores(
+            as_shard(folder), plain_scores(seed, padded, split)[None]
+        )
 
     shards = {split: (fill_split(split), {}) for split in LENGTHS}
     return publish(store, "scores", shards, inputs={"model": model})

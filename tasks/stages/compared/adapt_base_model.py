@@ -58,7 +58,7 @@ def adapt_base_model_shard(run: ShardRun) -> dict[str, JsonValue]:
     )
     if adapter is not None:
         merge_lora(adapter)
-    return figures | write_trained_model(run.writer.folder, model, tokenizer, result)
+    return figures | write_trained_model(run.writer, model, tokenizer, result)
 
 
 def _matched_rank(run: ShardRun, model: PreTrainedModel) -> int:

@@ -55,8 +55,8 @@ def audit_shard(run: ShardRun) -> dict[str, JsonValue]:
             rows += verbatim_rows(system, name, audit.split, runs_S, config)
         if audit.split == AUDITED:
             examples = list(_examples(run, audit, config))
-    RESULTS.write(run.writer.folder, [row._asdict() for row in rows])
-    MEMORISED.write(run.writer.folder, examples)
+    RESULTS.write(run.writer, [row._asdict() for row in rows])
+    MEMORISED.write(run.writer, examples)
     return _figures(rows)
 
 

@@ -51,7 +51,7 @@ def compare_shard(run: ShardRun) -> dict[str, JsonValue]:
     ]
     curves = {name: base.curves for name, base in bases.items()}
     timed = measured_of(run, names, "latency")
-    write_comparison(run.writer.folder, table, curves, reliability, timed)
+    write_comparison(run.writer, table, curves, reliability, timed)
     return {
         f"{base} {system}": value
         for base, systems in perplexities(table).items()

@@ -7,7 +7,7 @@ import time
 
 from pydantic import JsonValue
 
-from memdec_core.router.router_features import FEATURES, split_router_features
+from memdec_core.router.router_features import split_router_features
 from memdec_core.scoring.scoring_config import ScoringConfig
 from storage.formats.position_columns import write_features
 from tasks.inputs.evaluated_splits import open_splits
@@ -40,7 +40,7 @@ def extract_shard(run: ShardRun) -> dict[str, JsonValue]:
         batch_tokens=min(batch_tokens(lm, run.settings) for lm in (base, memory)),
         on_progress=lambda fraction: run.report(fraction, f"{run.shard} split"),
     )
-    write_features(run.writer.folder, FEATURES, features_NF)
+    write_features(run.writer, features_NF)
     n = len(features_NF)
     return {
         "positions": n,

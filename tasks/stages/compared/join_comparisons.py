@@ -37,7 +37,7 @@ def join_shard(run: ShardRun) -> dict[str, JsonValue]:
     comparisons = dict(sorted(run.job.inputs.items()))
     rows = joint_rows(run.store, comparisons)
     folder = run.writer.folder
-    JOINT_RESULTS.write(folder, rows)
+    JOINT_RESULTS.write(run.writer, rows)
     pictures = _pictures(rows)
     for name, data in pictures.items():
         (folder / name).write_bytes(data)

@@ -61,7 +61,7 @@ def measure_shard(run: ShardRun) -> dict[str, JsonValue]:
             _row(system, context, timings[_key(system)], flops.get(system.name)) | common
             for system in systems
         ]
-    LATENCIES.write(run.writer.folder, rows)
+    LATENCIES.write(run.writer, rows)
     # the longest prompts come last
     picture = _picture(systems, timings, flops["memory"], context)
     (run.writer.folder / PICTURE).write_bytes(picture)

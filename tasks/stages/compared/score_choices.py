@@ -55,7 +55,7 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
     )
     seconds = time.monotonic() - started
     table = choice_table(inputs, log_probs_RE[np.newaxis])
-    write_choices(run.writer.folder, table)
+    write_choices(run.writer, table)
     reported = settings_of(table)[0].half(tuning=False)
     return input_figures(inputs) | {
         **{

@@ -57,7 +57,7 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
         on_progress=lambda fraction: run.report(fraction, run.shard),
     )
     seconds = time.monotonic() - started
-    write_choices(run.writer.folder, choice_table(inputs, log_probs_GRE))
+    write_choices(run.writer, choice_table(inputs, log_probs_GRE))
     return input_figures(inputs) | {
         "found": float(np.isfinite(log_probs_GRE).any(axis=0).mean()),
         "records_per_second": round(len(inputs.records) / seconds, 1),

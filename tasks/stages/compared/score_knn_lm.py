@@ -53,7 +53,7 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
         neighbours = without_rows(search_unseen(datastore, keys_QD, knobs.k), unknown_R)
         scores.append(label_log_probs(neighbours, values_R, label_Q, knobs.taus))
     log_probs_GN = np.concatenate(scores, axis=1)
-    figures = write_split_scores(run.writer.folder, log_probs_GN, started)
+    figures = write_split_scores(run.writer, log_probs_GN, started)
     return figures | {"found": float(np.isfinite(log_probs_GN[0]).mean())}
 
 

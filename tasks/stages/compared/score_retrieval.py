@@ -60,7 +60,7 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
         batch_tokens=most_tokens,
         on_progress=lambda fraction: run.report(fraction, f"{run.shard} split"),
     )
-    figures = write_split_scores(run.writer.folder, log_probs_N[np.newaxis], started)
+    figures = write_split_scores(run.writer, log_probs_N[np.newaxis], started)
     return figures | {"passages": len(passages_N2), "perplexity": perplexity(log_probs_N)}
 
 

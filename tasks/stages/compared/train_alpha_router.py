@@ -48,7 +48,7 @@ def train_shard(run: ShardRun) -> dict[str, JsonValue]:
     figures: dict[str, JsonValue] = {}
     for name, part in parts.items():
         routed = route_scores(fit.router, *part)
-        write_routed(run.writer.folder, name, *routed)
+        write_routed(run.writer, name, *routed)
         figures[name] = _figures(routed)
     return chosen | figures
 

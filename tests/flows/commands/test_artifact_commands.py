@@ -11,14 +11,14 @@ from storage.formats.corpus_parquet import CorpusWriter
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from storage.store.run_history import record_run
-from tests.support.artifacts import Fill, publish
+from tests.support.artifacts import Fill, as_shard, publish
 
 TEXTS = {"train": {"a": "one", "b": "two", "c": "three"}, "valid": {"d": "four"}}
 
 
 def corpus(store: Store, texts: dict[str, dict[str, str]]) -> ArtifactRef:
     def fill(folder: Path) -> None:
-        with CorpusWriter(folder, 1000) as writer:
+        with CorpusWriter(as_shard(folder), 1000) as writer:
             for split, documents in texts.items():
                 for number, (name, text) in enumerate(documents.items()):
                     writer.add(split, Document("a.jsonl", number, name, text, name))

@@ -8,6 +8,7 @@ from storage.formats import choice_parquet
 from storage.formats.choice_parquet import ChoiceTable, read_choices, write_choices
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
+from tests.support.artifacts import as_shard
 
 REF = ArtifactRef(stage="choice_scores", fingerprint="6" * 32)
 
@@ -37,7 +38,7 @@ def test_what_is_written_is_read(
     monkeypatch.setattr(choice_parquet, "ROW_GROUP_VALUES", values)
     table = some_choices(settings)
     writer = store.writer(REF, "cb", "a" * 32)
-    write_choices(writer.folder, table)
+    write_choices(writer, table)
     writer.commit({}, seconds=1, peak_memory_bytes=1)
     read = read_choices(store.readers(REF)["cb"])
     for written, found in zip(table, read, strict=True):
@@ -46,7 +47,7 @@ def test_what_is_written_is_read(
 
 
 def test_the_tables_can_be_read_without_this_code(tmp_path: Path) -> None:
-    write_choices(tmp_path, some_choices(1))
+    write_choices(as_shard(tmp_path), some_choices(1))
     records = pq.read_table(tmp_path / "records.parquet").to_pylist()
     assert records[3]["record_id"] == "d"
     assert (records[3]["label"], records[3]["tuning"], len(records[3]["log_probs_0"])) == (0, 0, 6)

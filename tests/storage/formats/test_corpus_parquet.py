@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from storage.documents.document_records import Document, Reject
 from storage.formats.corpus_parquet import GROUP_CHARACTERS, CorpusReader, CorpusWriter
 from storage.store.artifact_store import Store
-from tests.support.artifacts import publish
+from tests.support.artifacts import as_shard, publish
 
 SPLITS = st.sampled_from(["train", "valid", "test"])
 
@@ -18,7 +18,7 @@ def document(number: int, text: str) -> Document:
 
 
 def write(folder: Path, documents: list[tuple[str, Document]], part_characters: int) -> None:
-    with CorpusWriter(folder, part_characters) as writer:
+    with CorpusWriter(as_shard(folder), part_characters) as writer:
         for split, item in documents:
             writer.add(split, item)
 
@@ -73,7 +73,7 @@ def test_the_columns_say_where_a_document_came_from(tmp_path: Path) -> None:
 
 
 def test_rejects_are_listed_with_file_record_and_reason(tmp_path: Path) -> None:
-    with CorpusWriter(tmp_path, 100) as writer:
+    with CorpusWriter(as_shard(tmp_path), 100) as writer:
         writer.reject(Reject("a.jsonl", 7, "wrong type", "it is a number"))
     assert pq.read_table(tmp_path / "rejects.parquet").to_pylist() == [
         {"file": "a.jsonl", "record": 7, "reason": "wrong type: it is a number"}

@@ -13,7 +13,7 @@ from storage.formats.embedding_zarr import EmbeddingBlock, EmbeddingReader, writ
 from storage.objects.store_errors import DamagedArtifact, MissingArtifact, StorageError
 from storage.store.artifact_store import Store
 from storage.store.shard_files import ShardReader
-from tests.support.artifacts import publish
+from tests.support.artifacts import as_shard, publish
 
 WIDTH = 3
 ARRAYS = ("keys_ND", "next_token_N", "doc_N", "position_N")
@@ -36,7 +36,7 @@ def cut(rows: EmbeddingBlock, size: int) -> Iterator[EmbeddingBlock]:
 
 def fill(rows: EmbeddingBlock, size: int = 10_000) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
-        assert write_embeddings(folder, cut(rows, size)) == (len(rows.keys_ND), WIDTH)
+        assert write_embeddings(as_shard(folder), cut(rows, size)) == (len(rows.keys_ND), WIDTH)
 
     return write
 
@@ -66,7 +66,7 @@ def test_rows_come_back_to_the_bit_around_chunk_and_shard_borders(
 def test_how_rows_are_cut_into_blocks_does_not_change_a_byte(tmp_path: Path) -> None:
     rows = make_rows(70_000)
     for size in (70_000, 999):
-        write_embeddings(tmp_path / str(size), cut(rows, size))
+        write_embeddings(as_shard(tmp_path / str(size)), cut(rows, size))
     files = [
         {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
         for root in (tmp_path / "70000", tmp_path / "999")
@@ -123,7 +123,7 @@ def test_blocks_of_keys_cover_all_rows_in_order(
 
 
 def test_every_array_has_checksums_inside_its_shards_and_no_compression(tmp_path: Path) -> None:
-    write_embeddings(tmp_path, [make_rows(10)])
+    write_embeddings(as_shard(tmp_path), [make_rows(10)])
     group = zarr.open_group(tmp_path / "rows.zarr", mode="r")
     for name in ARRAYS:
         (sharding,) = group[name].metadata.to_dict()["codecs"]

@@ -20,7 +20,7 @@ from storage.formats.row_tables import (
     RowTable,
 )
 from storage.store.artifact_store import Store
-from tests.support.artifacts import publish
+from tests.support.artifacts import as_shard, publish
 from tests.support.comparison_rows import row
 
 Rows = list[dict[str, JsonValue]]
@@ -110,7 +110,9 @@ CASES: list[tuple[RowTable, Rows]] = [
 
 @pytest.mark.parametrize(("table", "rows"), CASES)
 def test_rows_come_back_in_order(table: RowTable, rows: Rows, store: Store) -> None:
-    ref = publish(store, "tables", {"all": (lambda folder: table.write(folder, rows), {})})
+    ref = publish(
+        store, "tables", {"all": (lambda folder: table.write(as_shard(folder), rows), {})}
+    )
     reader = store.readers(ref)["all"]
     assert table.read(reader) == rows
     assert pq.read_table(reader.local_path(table.name)).to_pylist() == rows
@@ -120,12 +122,14 @@ def test_rows_come_back_in_order(table: RowTable, rows: Rows, store: Store) -> N
 def test_the_same_rows_give_the_same_bytes(table: RowTable, rows: Rows, tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        table.write(tmp_path / name, rows)
+        table.write(as_shard(tmp_path / name), rows)
     files = [(tmp_path / name / table.name).read_bytes() for name in ("one", "two")]
     assert files[0] == files[1]
 
 
 def test_results_of_several_comparisons_are_read_as_results(store: Store) -> None:
     rows = [{"corpus": "law", **row("base", "gpt2", "test", "perplexity", 18.25)}]
-    ref = publish(store, "join", {"all": (lambda folder: JOINT_RESULTS.write(folder, rows), {})})
+    ref = publish(
+        store, "join", {"all": (lambda folder: JOINT_RESULTS.write(as_shard(folder), rows), {})}
+    )
     assert RESULTS.read(store.readers(ref)["all"]) == rows

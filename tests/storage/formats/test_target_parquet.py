@@ -12,6 +12,7 @@ from storage.formats import target_parquet
 from storage.formats.target_parquet import (
     CACHED_GROUPS,
     GROUP_ROWS,
+    ROWS,
     TargetBlock,
     TargetReader,
     TargetRows,
@@ -19,7 +20,7 @@ from storage.formats.target_parquet import (
 )
 from storage.objects.store_errors import DamagedArtifact, MissingArtifact
 from storage.store.artifact_store import Store
-from tests.support.artifacts import publish
+from tests.support.artifacts import as_shard, publish
 
 
 def _block(n_rows: int, seed: int, limit: int = 50_000) -> TargetBlock:
@@ -73,9 +74,7 @@ def _fill(block: TargetBlock) -> Callable[[Path], None]:
 
 
 def _write(folder: Path, block: TargetBlock) -> None:
-    assert write_targets(folder / "rows.parquet", _cut(block, 33), 50_000) == len(
-        block.next_token_R
-    )
+    assert write_targets(as_shard(folder), _cut(block, 33), 50_000) == len(block.next_token_R)
 
 
 @settings(
@@ -112,16 +111,17 @@ def test_arrays_have_the_types_that_training_expects(store: Store) -> None:
 
 def test_the_bytes_do_not_depend_on_how_rows_come_in(tmp_path: Path) -> None:
     block = _block(GROUP_ROWS + 500, 3)
+    files = []
     for size in (17, 1000, 10_000):
-        write_targets(tmp_path / f"{size}.parquet", _cut(block, size), 50_000)
-    files = [(tmp_path / f"{size}.parquet").read_bytes() for size in (17, 1000, 10_000)]
+        write_targets(as_shard(tmp_path), _cut(block, size), 50_000)
+        files.append((tmp_path / ROWS.name).read_bytes())
     assert files[0] == files[1] == files[2]
 
 
 @pytest.mark.parametrize(("limit", "kind"), [(65_536, "uint16"), (65_537, "int32")])
 def test_files_use_small_types_and_split_bytes(limit: int, kind: str, tmp_path: Path) -> None:
-    path = tmp_path / "rows.parquet"
-    write_targets(path, _cut(_block(GROUP_ROWS + 1, 1, limit), 512), limit)
+    path = tmp_path / ROWS.name
+    write_targets(as_shard(tmp_path), _cut(_block(GROUP_ROWS + 1, 1, limit), 512), limit)
     schema = pq.read_schema(path)
     assert str(schema.field("token_ids").type.value_type) == kind
     assert str(schema.field("probs").type.value_type) == "halffloat"

@@ -13,14 +13,16 @@ from storage.formats.token_shards import TokenReader, write_token_shard
 from storage.objects.store_errors import DamagedArtifact, MissingArtifact
 from storage.store.artifact_store import Store
 from storage.store.shard_files import ShardReader
-from tests.support.artifacts import publish
+from tests.support.artifacts import as_shard, publish
 
 
 def fill(lengths: list[int], first: int = 0) -> Callable[[Path], None]:
     """Fills a shard with documents of these lengths and tokens first, first + 1, ..."""
     tokens = np.arange(first, first + sum(lengths), dtype=np.uint16)
     ids = [f"doc-{first}-{i}" for i in range(len(lengths))]
-    return lambda folder: write_token_shard(folder, ids, tokens, np.array(lengths, np.int64))
+    return lambda folder: write_token_shard(
+        as_shard(folder), ids, tokens, np.array(lengths, np.int64)
+    )
 
 
 def readers(store: Store, shards: dict[str, list[int]]) -> dict[str, ShardReader]:

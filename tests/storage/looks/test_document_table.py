@@ -24,6 +24,7 @@ from storage.looks.document_table import (
 )
 from storage.objects.store_errors import DamagedArtifact
 from tests.oracles.watch_oracle import Text
+from tests.support.artifacts import as_shard
 
 SPLITS = ("test", "valid", "train")
 few = st.tuples(st.sampled_from(SPLITS), st.sampled_from("abc"), st.sampled_from("vwxyz"))
@@ -67,7 +68,7 @@ def test_rows_that_are_carried_over_are_those_read_again(
 
 def test_a_corpus_artifact_has_the_rows_of_its_documents(tmp_path: Path) -> None:
     documents = [(split, f"{split}{n}", f"text {split} {n}") for split in SPLITS for n in range(5)]
-    with CorpusWriter(tmp_path, part_characters=30) as writer:
+    with CorpusWriter(as_shard(tmp_path), part_characters=30) as writer:
         for split, doc_id, text in documents:
             writer.add(split, Document("f", 1, doc_id, text, doc_id))
 

@@ -15,7 +15,7 @@ from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_words import page_title, run_title
 from tasks.jobs.stage_work import ShardRun
 from tasks.stages.compared.compare_scores import compare_shard
-from tests.support.artifacts import Fill, publish
+from tests.support.artifacts import Fill, as_shard, publish
 from tests.support.jobs import make_job
 from tests.support.scored_text import (
     LENGTHS,
@@ -43,7 +43,7 @@ def publish_scores_of(store: Store, lm: LanguageModel, tokens: ArtifactRef) -> A
     def fill_split(name: str) -> Fill:
         split = splits[name]
         scores_N = split_log_probs(lm, split.windows_W4, split.read_tokens, batch_tokens=64)
-        return lambda folder: write_scores(folder, scores_N[None])
+        return lambda folder: write_scores(as_shard(folder), scores_N[None])
 
     shards = {name: (fill_split(name), {}) for name in LENGTHS}
     return publish(store, "scores", shards, {"lm": type(lm).__name__})

@@ -19,7 +19,7 @@ from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun
 from tests.oracles import router_oracle
 from tests.oracles.perplexity_oracle import bootstrap_means
-from tests.support.artifacts import Fill, publish
+from tests.support.artifacts import Fill, as_shard, publish
 from tests.support.jobs import make_job
 
 POSITIONS = {"valid": 30, "test": 24}
@@ -44,13 +44,15 @@ def uniform(role: str, split: str) -> NDArray[np.float64]:
 
 
 def fill_scores(role: str, split: str) -> Fill:
-    return lambda folder: write_scores(folder, np.log(uniform(role, split))[None])
+    return lambda folder: write_scores(as_shard(folder), np.log(uniform(role, split))[None])
 
 
 def fill_router(folder: Path) -> None:
     write_router(folder, WEIGHTS, {"features": [*FEATURES]})
     for split in POSITIONS:
-        write_routed(folder, split, np.log(uniform("routed", split)), uniform("weights", split))
+        write_routed(
+            as_shard(folder), split, np.log(uniform("routed", split)), uniform("weights", split)
+        )
 
 
 def rows(store: Store, elsewhere: bool) -> list[ResultRow]:
@@ -66,7 +68,7 @@ def rows(store: Store, elsewhere: bool) -> list[ResultRow]:
     inputs["general:router_features_1"] = publish(
         store,
         "router_features",
-        {"test": (lambda folder: write_features(folder, FEATURES, FEATURES_NF), {})},
+        {"test": (lambda folder: write_features(as_shard(folder), FEATURES_NF), {})},
     )
     ref = ArtifactRef(stage="comparison", fingerprint="c" * 32)
     writer = store.writer(ref, "all", "a" * 32)

@@ -12,7 +12,7 @@ from storage.store.artifact_store import Store
 from tasks.comparison.compared_measures import fidelity_of, reliability_of, target_rows
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun
-from tests.support.artifacts import publish
+from tests.support.artifacts import as_shard, publish
 from tests.support.comparison_rows import row
 from tests.support.jobs import make_job
 
@@ -32,7 +32,7 @@ def publish_targets(store: Store) -> ArtifactRef:
             np.where(np.arange(POSITIONS) % 2, 3, 7),
             np.zeros(POSITIONS, np.float32),
         )
-        write_targets(folder / "rows.parquet", [block], token_limit=100)
+        write_targets(as_shard(folder), [block], token_limit=100)
 
     shards = {"train-00000": (lambda _folder: None, {}), "valid-00000": (fill, {})}
     return publish(store, "targets", {"valid-00000": shards["valid-00000"]})
@@ -60,7 +60,7 @@ def test_reliability_is_that_of_all_validation_targets(store: Store) -> None:
 
 
 def test_of_the_evaluation_only_fidelity_is_taken(store: Store) -> None:
-    shards = {"all": (lambda folder: RESULTS.write(folder, [PERPLEXITY, FIDELITY]), {})}
+    shards = {"all": (lambda folder: RESULTS.write(as_shard(folder), [PERPLEXITY, FIDELITY]), {})}
     run = run_of(store, {"evaluation": publish(store, "evaluation", shards)})
     assert fidelity_of(run) == [FIDELITY]
 

@@ -25,7 +25,7 @@ from tasks.stages.compared import score_choices, score_retrieval
 from tasks.use.opened_models import open_pair
 from tasks.use.stored_system import StoredSystem, open_system
 from tests.oracles.perplexity_oracle import sliding_window_log_probs
-from tests.support.artifacts import publish
+from tests.support.artifacts import as_shard, publish
 from tests.support.jobs import make_job
 from tests.support.scored_text import WINDOWS, documents, publish_tokens
 from tests.support.tiny_models import tiny_model, tiny_model_folder, tiny_tokenizer
@@ -85,7 +85,10 @@ def publish_spelled(store: Store, unknown: int) -> ArtifactRef:
 
     def fill(tokens: list[int]) -> tuple:
         ids = np.array(tokens, np.uint16)
-        return (lambda folder: write_token_shard(folder, ["a", "b"], ids, np.array([4, 6])), {})
+        return (
+            lambda folder: write_token_shard(as_shard(folder), ["a", "b"], ids, np.array([4, 6])),
+            {},
+        )
 
     shards = {
         "train-00000": fill([5, 6, 7, 8, 9, unknown, 8, 7, 6, 5]),

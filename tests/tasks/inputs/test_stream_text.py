@@ -12,7 +12,7 @@ from storage.formats.token_shards import read_document_ids, write_token_shard
 from storage.objects.store_errors import DamagedArtifact
 from storage.store.artifact_store import Store
 from tasks.inputs.stream_text import StreamText
-from tests.support.artifacts import Fill, publish
+from tests.support.artifacts import Fill, as_shard, publish
 from tests.support.tiny_models import tiny_sentencepiece_tokenizer, tiny_tokenizer
 
 SHARDS = {
@@ -29,7 +29,7 @@ def open_text(store: Store, tokenizer: PreTrainedTokenizerFast, separator: str) 
     def fill(texts: list[str], name: str) -> Fill:
         (encoded,) = encode_documents(tokenizer, texts, config)
         ids = [f"{name}/{number}" for number in range(len(texts))]
-        return lambda folder: write_token_shard(folder, ids, *encoded)
+        return lambda folder: write_token_shard(as_shard(folder), ids, *encoded)
 
     shards = {name: (fill(texts, name), {}) for name, texts in SHARDS.items()}
     return StreamText(store.readers(publish(store, "tokens", shards)), "train", tokenizer)
@@ -100,7 +100,7 @@ def test_ids_of_documents_are_read_in_any_order(store: Store) -> None:
 
 def test_a_damaged_table_of_documents_is_named(store: Store) -> None:
     def fill(folder: Path) -> None:
-        write_token_shard(folder, ["a"], np.ones(1, np.uint16), np.ones(1, np.int64))
+        write_token_shard(as_shard(folder), ["a"], np.ones(1, np.uint16), np.ones(1, np.int64))
         (folder / "documents.parquet").write_bytes(b"not a table")
 
     readers = store.readers(publish(store, "tokens", {"train-00000": (fill, {})}))

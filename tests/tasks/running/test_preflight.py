@@ -12,7 +12,7 @@ from storage.formats.corpus_parquet import CorpusWriter
 from storage.store.artifact_store import Store
 from tasks.pages.stage_page import stage_page
 from tasks.running.preflight import check_rejects
-from tests.support.artifacts import publish
+from tests.support.artifacts import as_shard, publish
 from tests.support.jobs import make_job
 
 KEPT = 97
@@ -33,7 +33,7 @@ def check(
     """What is said of a corpus that lacks these records; its page says the same."""
 
     def fill(folder: Path) -> None:
-        with CorpusWriter(folder, 10_000) as writer:
+        with CorpusWriter(as_shard(folder), 10_000) as writer:
             for number in range(KEPT):
                 name = f"doc/{number}"
                 writer.add("train", Document("a.jsonl", number, name, f"text {number}", name))

@@ -19,7 +19,7 @@ from tasks.jobs.stage_job import StageJob
 from tasks.jobs.stage_work import ShardRun
 from tasks.stages.build_embeddings import embed_shard, list_shards, summarise
 from tests.oracles.embeddings_oracle import slow_rows
-from tests.support.artifacts import publish
+from tests.support.artifacts import as_shard, publish
 from tests.support.jobs import make_job
 from tests.support.tiny_models import tiny_model_folder
 
@@ -41,7 +41,7 @@ def fill_tokens(folder: Path, shard: str) -> None:
     tokens = [token for document in documents(shard) for token in document]
     lengths = np.array(LENGTHS[shard], np.int64)
     ids = [f"{shard}-{i}" for i in range(len(lengths))]
-    write_token_shard(folder, ids, np.array(tokens, np.uint16), lengths)
+    write_token_shard(as_shard(folder), ids, np.array(tokens, np.uint16), lengths)
 
 
 @pytest.fixture

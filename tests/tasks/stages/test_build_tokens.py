@@ -17,7 +17,7 @@ from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_job import StageJob
 from tasks.jobs.stage_work import ShardRun
 from tasks.stages.build_tokens import list_shards, summarise, tokenize_shard
-from tests.support.artifacts import publish
+from tests.support.artifacts import as_shard, publish
 from tests.support.jobs import make_job
 from tests.support.tiny_models import TEXTS, tiny_model_folder, tiny_tokenizer
 
@@ -32,7 +32,7 @@ REF = ArtifactRef(stage="tokens", fingerprint="0" * 32)
 
 def publish_corpus(store: Store, documents: dict[str, list[str]]) -> ArtifactRef:
     def fill(folder: Path) -> None:
-        with CorpusWriter(folder, part_characters=400) as writer:
+        with CorpusWriter(as_shard(folder), part_characters=400) as writer:
             for split, texts in documents.items():
                 for i, text in enumerate(texts):
                     writer.add(

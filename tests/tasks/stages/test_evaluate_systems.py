@@ -16,7 +16,7 @@ from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun
 from tasks.stages.evaluate_systems import evaluate_shard
 from tests.oracles.perplexity_oracle import dense_divergences, mixture_log_prob
-from tests.support.artifacts import publish
+from tests.support.artifacts import as_shard, publish
 from tests.support.jobs import make_job
 from tests.support.scored_text import (
     LENGTHS,
@@ -45,7 +45,7 @@ def fill_targets(folder: Path) -> None:
         np.zeros(rows, np.int64),
         np.zeros(rows, np.float32),
     )
-    write_targets(folder / "rows.parquet", [block], VOCABULARY)
+    write_targets(as_shard(folder), [block], VOCABULARY)
 
 
 def evaluation_of(

@@ -14,7 +14,7 @@ from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun
 from tasks.stages.judge_candidate import judge_shard
-from tests.support.artifacts import Fill, publish
+from tests.support.artifacts import Fill, as_shard, publish
 from tests.support.jobs import make_job
 from tests.support.scored_text import POSITIONS, WINDOWS, publish_model, publish_tokens
 
@@ -35,7 +35,7 @@ def fill_evaluation(kl: float) -> Fill:
         "system": "memory_alone", "base": None, "split": "valid", "metric": "kl", "value": kl,
         "ci_low": kl - 0.1, "ci_high": kl + 0.1, "n": 9,
     }  # fmt: skip
-    return lambda folder: RESULTS.write(folder, [row])
+    return lambda folder: RESULTS.write(as_shard(folder), [row])
 
 
 def gate_of(
@@ -82,7 +82,7 @@ def evaluation(store: Store, name: str, kl: float) -> ArtifactRef:
 
 def publish_scores(store: Store, base: ArtifactRef, name: str, shift: float) -> ArtifactRef:
     def fill(split: str) -> Fill:
-        return lambda folder: write_scores(folder, log_probs(name, split, shift)[None])
+        return lambda folder: write_scores(as_shard(folder), log_probs(name, split, shift)[None])
 
     shards = {split: (fill(split), {}) for split in POSITIONS}
     return publish(store, "scores", shards, {"name": name}, {"model": base})

@@ -19,7 +19,7 @@ from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun
 from tasks.stages.train_memory import train_memory_shard
-from tests.support.artifacts import publish
+from tests.support.artifacts import as_shard, publish
 from tests.support.interrupted_training import check_resumed_equals_whole, fill_tokens
 from tests.support.jobs import make_job
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
@@ -76,7 +76,7 @@ def fill_targets(next_token: np.ndarray) -> Callable[[Path], None]:
             next_token,
             np.zeros(rows, np.float32),
         )
-        write_targets(folder / "rows.parquet", [block], VOCABULARY)
+        write_targets(as_shard(folder), [block], VOCABULARY)
 
     return fill
 

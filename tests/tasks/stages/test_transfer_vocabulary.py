@@ -19,7 +19,7 @@ from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun
 from tasks.stages.train_memory import train_memory_shard
 from tasks.stages.transfer_vocabulary import transfer_shard
-from tests.support.artifacts import publish
+from tests.support.artifacts import as_shard, publish
 from tests.support.interrupted_training import check_resumed_equals_whole, fill_tokens
 from tests.support.jobs import make_job
 from tests.support.tiny_models import tiny_model, tiny_sentencepiece_tokenizer, tiny_tokenizer
@@ -116,7 +116,7 @@ def publish_repetition(store: Store) -> dict[str, ArtifactRef]:
         block = TargetBlock(
             np.arange(rows + 1), following, certain, following, np.zeros(rows, np.float32)
         )
-        write_targets(folder / "rows.parquet", [block], len(SENTENCEPIECE))
+        write_targets(as_shard(folder), [block], len(SENTENCEPIECE))
 
     fill = {"tokens": fill_tokens(tokens, [len(tokens)]), "targets": fill_targets}
     shards = ("train-00000", "valid-00000")

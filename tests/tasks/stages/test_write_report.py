@@ -15,6 +15,7 @@ from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun
 from tasks.pages.report_page import headline
 from tasks.stages.write_report import report_shard
+from tests.support.artifacts import as_shard
 from tests.support.jobs import make_job
 
 PNG = b"\x89PNG not a real one"
@@ -74,7 +75,7 @@ def fill_nothing(folder: Path) -> None:
 
 
 def fill_evaluation(folder: Path) -> None:
-    RESULTS.write(folder, ROWS)
+    RESULTS.write(as_shard(folder), ROWS)
     (folder / "alpha_curve.png").write_bytes(PNG)
 
 

@@ -25,7 +25,7 @@ from tasks.use.explain_token import Explanation, explain_token
 from tasks.use.explained_position import ExplainedPipeline
 from tests.oracles.embeddings_oracle import SlowRow, full_forward_keys, slow_rows
 from tests.oracles.knn_oracle import brute_neighbours, dictionary_distribution, everything
-from tests.support.artifacts import Fill, publish
+from tests.support.artifacts import Fill, as_shard, publish
 from tests.support.knn_runs import build, knn_job
 from tests.support.tiny_models import TEXTS, tiny_model, tiny_tokenizer
 
@@ -64,7 +64,7 @@ def publish_tokens(store: Store) -> ArtifactRef:
         ids = [f"{split}/{number}" for number in range(len(documents))]
         tokens = np.concatenate(documents).astype(np.uint16)
         return lambda folder: write_token_shard(
-            folder, ids, tokens, np.array([*map(len, documents)])
+            as_shard(folder), ids, tokens, np.array([*map(len, documents)])
         )
 
     return publish(store, "tokens", {f"{split}-00000": (fill(split), {}) for split in DOCUMENTS})

@@ -24,7 +24,7 @@ from storage.store.artifact_store import Store
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun
 from tasks.stages.compared.audit_memorisation import audit_shard
-from tests.support.artifacts import Fill, publish
+from tests.support.artifacts import Fill, as_shard, publish
 from tests.support.jobs import make_job
 from tests.support.scored_text import make_model, publish_model
 from tests.support.tiny_models import tiny_tokenizer
@@ -73,14 +73,14 @@ def publish_tokens(store: Store, documents: Documents) -> ArtifactRef:
         names = [f"{split}/{number}" for number in range(len(texts))]
         lengths = np.array([len(text) for text in texts])
         tokens = np.concatenate(texts).astype(np.uint16)
-        return lambda folder: write_token_shard(folder, names, tokens, lengths)
+        return lambda folder: write_token_shard(as_shard(folder), names, tokens, lengths)
 
     return publish(store, "tokens", {f"{split}-00000": (fill(split), {}) for split in documents})
 
 
 def publish_scores(store: Store, model: str, log_prob: float) -> ArtifactRef:
     """Scores under which the memory is better, so that the only weight tried above 0 is taken."""
-    fill = lambda folder: write_scores(folder, np.full((1, 3), log_prob))  # noqa: E731
+    fill = lambda folder: write_scores(as_shard(folder), np.full((1, 3), log_prob))  # noqa: E731
     return publish(store, "scores", {"valid": (fill, {})}, {"scores_of": model})
 
 

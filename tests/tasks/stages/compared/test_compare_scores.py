@@ -20,7 +20,7 @@ from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun
 from tasks.stages.compared.compare_scores import compare_shard
 from tests.oracles.perplexity_oracle import bootstrap_means
-from tests.support.artifacts import Fill, publish
+from tests.support.artifacts import Fill, as_shard, publish
 from tests.support.jobs import make_job
 from tests.support.scored_text import (
     LENGTHS,
@@ -121,7 +121,9 @@ def plain_table(splits: Iterable[str] = POSITIONS) -> dict[tuple[str, int, str, 
 
 def fill_scores(role: str, split: str, spoilt: str | None) -> Fill:
     scores = log_probs(role, split)
-    return lambda folder: write_scores(folder, scores[:, ::-1] * 3 if split == spoilt else scores)
+    return lambda folder: write_scores(
+        as_shard(folder), scores[:, ::-1] * 3 if split == spoilt else scores
+    )
 
 
 def publish_valid_tokens(store: Store) -> ArtifactRef:
@@ -130,7 +132,7 @@ def publish_valid_tokens(store: Store) -> ArtifactRef:
     def fill(folder: Path) -> None:
         names = [f"valid {number}" for number in range(len(LENGTHS["valid"]))]
         tokens = TOKENS["valid"].astype(np.uint16)
-        write_token_shard(folder, names, tokens, np.array(LENGTHS["valid"]))
+        write_token_shard(as_shard(folder), names, tokens, np.array(LENGTHS["valid"]))
 
     return publish(store, "tokens", {"valid-00000": (fill, {})})
 

@@ -15,7 +15,7 @@ from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun
 from tasks.pages.compared.domains_summary import domains_summary
 from tasks.stages.compared.join_comparisons import join_shard
-from tests.support.artifacts import publish
+from tests.support.artifacts import as_shard, publish
 from tests.support.comparison_rows import Row, measured, row
 from tests.support.jobs import make_job
 
@@ -64,7 +64,7 @@ def publish_comparison(
         inputs[f"base_{number}"] = scores
     timed = {"all": (partial(LATENCIES.write, rows=[TIMED]), {})}
     inputs["latency_0"] = publish(store, "latency", timed, {"of": name})
-    shards = {"all": (lambda folder: RESULTS.write(folder, rows), {})}
+    shards = {"all": (lambda folder: RESULTS.write(as_shard(folder), rows), {})}
     return publish(store, "comparison", shards, {"name": name}, inputs)
 
 

@@ -19,7 +19,7 @@ from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_work import ShardRun
 from tasks.stages.compared.train_alpha_router import train_shard
 from tests.oracles import router_oracle
-from tests.support.artifacts import Fill, publish
+from tests.support.artifacts import Fill, as_shard, publish
 from tests.support.jobs import make_job
 from tests.support.scored_text import LENGTHS, POSITIONS, WINDOWS, publish_tokens
 
@@ -47,10 +47,10 @@ def made_up(split: str) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float
 
 def publish_all(store: Store) -> dict[str, ArtifactRef]:
     def features(split: str) -> Fill:
-        return lambda folder: write_features(folder, FEATURES, made_up(split)[0])
+        return lambda folder: write_features(as_shard(folder), made_up(split)[0])
 
     def scores(split: str, role: str) -> Fill:
-        return lambda folder: write_scores(folder, made_up(split)[1][role][None])
+        return lambda folder: write_scores(as_shard(folder), made_up(split)[1][role][None])
 
     published = {
         role: publish(

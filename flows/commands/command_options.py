@@ -62,7 +62,7 @@ Notify = Annotated[
     str | None,
     typer.Option(
         metavar="TYPE/NAME",
-        help="Prefect block that sends messages about failed runs, such as slack-webhook/team.",
+        help="Prefect block for messages about runs that need somebody, as slack-webhook/team.",
     ),
 ]
 

@@ -20,8 +20,9 @@ NOBODY_LISTENS = (
 )
 HELD = (
     "More of them are gone than `watch.max_removed` allows, so nothing was announced. If that is "
-    "right, confirm it: `memdec watch PIPELINE.yaml --confirm`, or `confirm` in the form of the "
-    "deployment watch-corpus. If they come back, nothing has happened."
+    "right, confirm it: `memdec watch PIPELINE.yaml --confirm`, `confirm` in the form of the "
+    "deployment watch-corpus, or the event `memdec.corpus.confirmed` of `memdec.pipeline.NAME`. If "
+    "they come back, nothing has happened."
 )
 IS_BUILT = "The newest run was built from these documents: nothing is to be done."
 

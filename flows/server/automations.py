@@ -20,7 +20,7 @@ HEARTBEATS_STOPPED = "memdec: crash runs whose heartbeats stop"
 NEVER_STARTED = "memdec: schedule runs again that a worker took but never started"
 RESTART = "memdec: restart crashed runs"
 GIVE_UP = "memdec: fail runs that crash again and again"
-FAILED_RUNS = "memdec notice: failed runs"
+NOTICED_RUNS = "memdec notice: runs that need somebody"
 FAILED_ACTIONS = "memdec notice: failed actions"  # must not match "memdec: *", or it reports itself
 
 _SILENCE = timedelta(seconds=90)  # three heartbeats
@@ -86,14 +86,14 @@ def crash_automations(
 
 
 def notice_automations(block: UUID, ui_url: str) -> list[AutomationCore]:
-    """Messages about runs that fail or crash, and about automations of ours that do not work.
+    """Messages about runs that fail, crash or wait for a person, and automations that do not work.
 
     They go through a notification block, with links to the server's UI.
     """
     return [
         _notice(
-            FAILED_RUNS,
-            _when("Failed", "TimedOut", "Crashed"),
+            NOTICED_RUNS,
+            _when("Failed", "TimedOut", "Crashed", "KeptBack", "Held"),
             block,
             "memdec: {{ flow_run.name }}: {{ flow_run.state.name }}",
             "Pipeline {{ deployment.name }}, {{ flow.name }}: "

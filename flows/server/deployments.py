@@ -20,7 +20,7 @@ from flows.config.pipeline_config import PipelineConfig
 from flows.server.prefect_environment import RUN_ENVIRONMENT
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.software import software_versions
-from tasks.watch.announce_update import CORPUS_UPDATED
+from tasks.watch.announce_update import CORPUS_CONFIRMED, CORPUS_UPDATED
 
 TAG = "memdec"
 Deployed = Literal["build", "compare", "watch"]
@@ -94,7 +94,7 @@ def _deployment(
         parameters=parameters_of(config, settings),
         schedules=_schedules(kind, config),
         concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=made.collision),
-        triggers=[_corpus_trigger(config.name)] if kind == "build" else [],
+        triggers=[*_triggers(kind, config.name)],
         work_pool_name=pool,
         job_variables={"env": dict(RUN_ENVIRONMENT)} if pool is not None else None,
     )
@@ -118,10 +118,19 @@ def _schedules(kind: Deployed, config: PipelineConfig) -> list[DeploymentSchedul
     return [DeploymentScheduleCreate(schedule=schedule)]
 
 
-def _corpus_trigger(pipeline: str) -> DeploymentEventTrigger:
-    """Starts a build, with the deployment's own parameters, when the pipeline's corpus changed."""
-    return DeploymentEventTrigger(
-        name=f"memdec: build {pipeline} when its corpus has changed",
-        expect={CORPUS_UPDATED},
-        match={"prefect.resource.id": f"memdec.pipeline.{pipeline}"},
-    )
+def _triggers(kind: Deployed, pipeline: str) -> list[DeploymentEventTrigger]:
+    """Events of a pipeline that start a run; what they do not set is the deployment's own."""
+    match = {"prefect.resource.id": f"memdec.pipeline.{pipeline}"}
+    if kind == "build":
+        name = f"memdec: build {pipeline} when its corpus has changed"
+        return [DeploymentEventTrigger(name=name, expect={CORPUS_UPDATED}, match=match)]
+    if kind == "watch":
+        return [
+            DeploymentEventTrigger(
+                name=f"memdec: announce {pipeline} when somebody confirms that documents are gone",
+                expect={CORPUS_CONFIRMED},
+                match=match,
+                parameters={"confirm": True},
+            )
+        ]
+    return []

@@ -61,7 +61,11 @@ def _entry(deployment: RunnerDeployment, configs: dict[str, Any]) -> dict[str, A
             "collision_strategy": options.collision_strategy.value,
         },
         "triggers": [
-            trigger.model_dump(mode="json", include={"type", "name", "expect", "match"})
+            trigger.model_dump(
+                mode="json",
+                include={"type", "name", "expect", "match", "parameters"},
+                exclude_none=True,
+            )
             for trigger in deployment.triggers
         ],
         "work_pool": {

@@ -19,6 +19,8 @@ from pydantic import JsonValue
 from tasks.inputs.finished_run import BuiltCorpus
 
 CORPUS_UPDATED = "memdec.corpus.updated"
+CORPUS_CONFIRMED = "memdec.corpus.confirmed"
+"""Sent by a person: documents are meant to be gone, so that the deployed watch announces it."""
 ANNOUNCE_AGAIN_AFTER = timedelta(hours=24)
 _CONFIRM_SECONDS = 90.0
 _ASK_AGAIN_SECONDS = 0.5

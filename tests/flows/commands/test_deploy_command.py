@@ -10,13 +10,20 @@ from typing import Any, Protocol
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from flows.commands import deploy_command
 from memdec_core.errors import UserError
 from tests.services.command_line import ROOT
-from tests.services.deployed import environment_at, without_identity, write_deployed_pipelines
+from tests.services.deployed import (
+    environment_at,
+    eventually,
+    without_identity,
+    write_deployed_pipelines,
+)
 
 pytestmark = pytest.mark.slow
 FLOWS = ("build-memory", "compare-systems", "watch-corpus")
@@ -137,8 +144,11 @@ def test_pipelines_are_registered_and_again_and_removed(
     deleted = deploy(pipelines / "law.yaml", pool="test", prune=True)["others"]
     assert actions(deleted) == dict.fromkeys(others, "deleted")
     assert deploy(pipelines / "law.yaml", pool="test")["others"] == []
-    triggers = [found.name for found in client.read_automations() if "corpus" in found.name]
-    assert triggers == ["memdec: build law when its corpus has changed"]
+    triggers = [found.name for found in client.read_automations() if " law " in found.name]
+    assert sorted(triggers) == [
+        "memdec: announce law when somebody confirms that documents are gone",
+        "memdec: build law when its corpus has changed",
+    ]
 
 
 def check_deployment(place: Path, flow: str, pipeline: str, deployment: dict[str, Any]) -> None:
@@ -156,7 +166,29 @@ def check_deployment(place: Path, flow: str, pipeline: str, deployment: dict[str
     assert deployment["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
     listens = [trigger["trigger"]["match"] for trigger in deployment["triggers"]]
     event = {"prefect.resource.id": f"memdec.pipeline.{pipeline}"}
-    assert listens == ([event] if flow == "build-memory" else [])
+    assert listens == ([event] if flow in {"build-memory", "watch-corpus"} else [])
+
+
+def test_an_event_of_a_person_starts_a_look_that_announces(
+    pipelines: Path,
+    place: Path,
+    client: SyncPrefectClient,
+    deploy: Deploy,
+    prefect_environment: Mapping[str, str],
+) -> None:
+    deploy(pipelines, pool="test")
+    deployment = client.read_deployment_by_name("watch-corpus/medicine")
+    wanted = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
+    emit = ["event", "emit", "memdec.corpus.confirmed", "--resource-id", "memdec.pipeline.medicine"]
+
+    def started() -> list[FlowRun]:
+        subprocess.run(
+            [sys.executable, "-m", "prefect", *emit], env=prefect_environment, check=True
+        )
+        return client.read_flow_runs(deployment_filter=wanted)
+
+    run, *_ = eventually(started, "a look")
+    assert run.parameters == deployment.parameters | {"confirm": True}
 
 
 def described(schema: dict[str, Any], place: str = "") -> Iterator[tuple[str, bool]]:

@@ -14,9 +14,9 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import StateType
 from prefect.events import emit_event
 from prefect.flows import flow
-from prefect.states import Crashed, Running
+from prefect.states import Completed, Crashed, Running
 
-from flows.server.automations import FAILED_RUNS, RESTART, crash_automations
+from flows.server.automations import NOTICED_RUNS, RESTART, crash_automations
 from flows.server.server_registry import set_automations, wanted_automations
 from tests.services.deployed import eventually
 
@@ -100,6 +100,11 @@ def test_a_run_that_crashes_is_restarted_then_given_up_and_reported(
     for sent in (crashed, failed):
         assert f"/runs/flow-run/{run}" in sent["body"]
 
+    held = client.create_flow_run_from_deployment(deployment).id
+    client.set_flow_run_state(held, Completed(name="KeptBack", message="too few documents"))
+    kept_back = eventually(lambda: about(": KeptBack"), "a message about what was kept back")
+    assert "too few documents" in kept_back["body"]
+
 
 def test_an_automation_of_ours_that_does_not_work_is_reported(
     client: SyncPrefectClient, messages: list[dict[str, str]]
@@ -134,7 +139,7 @@ def test_an_automation_is_changed_only_where_it_differs(
     again = {made["name"]: made["action"] for made in set_automations(client, changed)}
     assert again.pop(RESTART) == "updated"
     assert set(again.values()) == {"kept"}
-    assert FAILED_RUNS in again
+    assert NOTICED_RUNS in again
     (stored,) = client.read_automations_by_name(RESTART)
     assert stored.enabled is False
     list(set_automations(client, wanted))

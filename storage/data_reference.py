@@ -23,9 +23,9 @@ from storage.looks import document_table
 TABLES = (
     corpus_parquet.DOCUMENTS,
     corpus_parquet.REJECTS,
-    token_shards.DOCUMENTS,
-    embedding_zarr.ROWS,
-    target_parquet.ROWS,
+    token_shards.ENCODED,
+    embedding_zarr.DATASTORE_ROWS,
+    target_parquet.SPARSE_ROWS,
     row_tables.LOSS_CURVES,
     position_columns.SCORES,
     row_tables.RESULTS,

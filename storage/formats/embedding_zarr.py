@@ -29,7 +29,7 @@ GROUP = "rows.zarr"
 CHUNK_ROWS = 4_096
 SHARD_ROWS = 65_536
 
-ROWS = DataFile(
+DATASTORE_ROWS = DataFile(
     GROUP,
     ("embeddings",),
     "Rows of the datastore: what the model had read, and what followed",
@@ -91,9 +91,9 @@ class _RowWriter:
         self.n_rows = 0
         self._waiting = 0
         group = zarr.create_group(
-            shard.folder / GROUP, zarr_format=3, attributes={**ROWS.metadata(shard.ref)}
+            shard.folder / GROUP, zarr_format=3, attributes={**DATASTORE_ROWS.metadata(shard.ref)}
         )
-        keys, *others = ROWS.columns
+        keys, *others = DATASTORE_ROWS.columns
         self._arrays = [_create(group, keys, width), *(_create(group, each) for each in others)]
         self._buffers = [
             np.empty((SHARD_ROWS, *array.shape[1:]), array.dtype) for array in self._arrays
@@ -240,7 +240,7 @@ class _ShardRows:
         self._path = path
         try:
             group = zarr.open_group(path, mode="r", zarr_format=3)
-            self._arrays = {name: _array(group, name) for name, *_ in ROWS.columns}
+            self._arrays = {name: _array(group, name) for name, *_ in DATASTORE_ROWS.columns}
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise _damaged(path, f"not a group of datastore rows ({error})") from error
         sizes = {array.shape[0] for array in self._arrays.values()}

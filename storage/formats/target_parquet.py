@@ -49,7 +49,7 @@ class TargetRows(NamedTuple):
     tail_mass_R: NDArray[np.float32]
 
 
-ROWS = DataFile(
+SPARSE_ROWS = DataFile(
     "rows.parquet",
     ("targets",),
     "The sparse p_kNN of every position of a shard, in stream order",
@@ -77,12 +77,12 @@ def write_targets(shard: ShardFolder, blocks: Iterable[TargetBlock], token_limit
     Returns:
         Positions written.
     """
-    schema = ROWS.schema(shard.ref)
+    schema = SPARSE_ROWS.schema(shard.ref)
     if token_limit > 2**16:
         schema = schema.set(0, schema.field(0).with_type(pa.list_(pa.int32())))
     split_columns = ["token_ids.list.element", "tail_mass"]  # of float16, few readers know it
     with pq.ParquetWriter(
-        shard.folder / ROWS.name,
+        shard.folder / SPARSE_ROWS.name,
         schema,
         compression="zstd",
         compression_level=1,
@@ -138,7 +138,7 @@ class TargetReader:
 
     def __init__(self, readers: Mapping[str, ShardReader], split: str) -> None:
         shards = require_split(readers, split, "targets")
-        paths = [reader.local_path(ROWS.name) for reader in shards.values()]
+        paths = [reader.local_path(SPARSE_ROWS.name) for reader in shards.values()]
         self._files = [pq.ParquetFile(path, memory_map=True) for path in paths]
         self._groups = [
             (file, group) for file in self._files for group in range(file.metadata.num_row_groups)

@@ -25,7 +25,7 @@ TOKENS = DataFile(
     "Token ids of the documents of one corpus part, one after the other; uint16 or uint32",
 )
 LENGTHS = DataFile("lengths.npy", ("tokens",), "Tokens of each of these documents; int64, may be 0")
-DOCUMENTS = DataFile(
+ENCODED = DataFile(
     "documents.parquet",
     ("tokens",),
     "The same documents by name",
@@ -54,8 +54,8 @@ def write_token_shard(
     assert len(tokens_T) == lengths_D.sum()
     np.save(shard.folder / TOKENS.name, tokens_T, allow_pickle=False)
     np.save(shard.folder / LENGTHS.name, lengths_D, allow_pickle=False)
-    documents = pa.table([doc_ids, lengths_D], schema=DOCUMENTS.schema(shard.ref))
-    pq.write_table(documents, shard.folder / DOCUMENTS.name, compression="zstd")
+    documents = pa.table([doc_ids, lengths_D], schema=ENCODED.schema(shard.ref))
+    pq.write_table(documents, shard.folder / ENCODED.name, compression="zstd")
 
 
 class TokenReader:
@@ -132,7 +132,7 @@ def read_document_ids(
 
 
 def _doc_ids(reader: ShardReader) -> pa.Array:
-    path = reader.local_path(DOCUMENTS.name)
+    path = reader.local_path(ENCODED.name)
     try:
         table = pq.read_table(path, columns=["doc_id"])
     except (pa.ArrowInvalid, OSError) as error:

@@ -12,7 +12,7 @@ from storage.formats import target_parquet
 from storage.formats.target_parquet import (
     CACHED_GROUPS,
     GROUP_ROWS,
-    ROWS,
+    SPARSE_ROWS,
     TargetBlock,
     TargetReader,
     TargetRows,
@@ -114,13 +114,13 @@ def test_the_bytes_do_not_depend_on_how_rows_come_in(tmp_path: Path) -> None:
     files = []
     for size in (17, 1000, 10_000):
         write_targets(as_shard(tmp_path), _cut(block, size), 50_000)
-        files.append((tmp_path / ROWS.name).read_bytes())
+        files.append((tmp_path / SPARSE_ROWS.name).read_bytes())
     assert files[0] == files[1] == files[2]
 
 
 @pytest.mark.parametrize(("limit", "kind"), [(65_536, "uint16"), (65_537, "int32")])
 def test_files_use_small_types_and_split_bytes(limit: int, kind: str, tmp_path: Path) -> None:
-    path = tmp_path / ROWS.name
+    path = tmp_path / SPARSE_ROWS.name
     write_targets(as_shard(tmp_path), _cut(_block(GROUP_ROWS + 1, 1, limit), 512), limit)
     schema = pq.read_schema(path)
     assert str(schema.field("token_ids").type.value_type) == kind

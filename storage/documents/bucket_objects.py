@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import obstore
 from obstore.exceptions import GenericError, PermissionDeniedError, PreconditionError
 
+from storage.objects.patience import patient
 from storage.objects.root_urls import open_bucket, refuse_credentials
 from storage.objects.store_errors import FORBIDDEN, SourceError, UnsupportedStore, translated
 from storage.objects.temporary_folder import temporary_folder
@@ -63,6 +64,7 @@ def is_bucket(entry: str) -> bool:
     return entry.startswith(BUCKET)
 
 
+@patient
 def list_entry(entry: str, place: str) -> ListedEntry:
     """Lists the object that an entry names, or all below the prefix that it is.
 
@@ -120,10 +122,15 @@ def fetched(found: BucketObject) -> Iterator[Path]:
     """
     with temporary_folder() as folder:
         copy = folder / f"object{''.join(found.path.suffixes[-2:])}"
-        with copy.open("wb") as file:
-            for chunk in _content(found):
-                file.write(chunk)
+        _copy(found, copy)
         yield copy
+
+
+@patient
+def _copy(found: BucketObject, copy: Path) -> None:
+    with copy.open("wb") as file:
+        for chunk in _content(found):
+            file.write(chunk)
 
 
 def _content(found: BucketObject) -> Iterator["Bytes"]:

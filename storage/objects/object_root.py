@@ -20,6 +20,7 @@ from obstore.exceptions import AlreadyExistsError
 from obstore.store import ObjectStore
 
 from storage.objects.local_files import create_file, make_folder, replace_file
+from storage.objects.patience import patient
 from storage.objects.store_errors import StoreFull, StoreUnavailable, translated
 from storage.objects.store_layout import CLOCK, TRASH, reserved_key
 
@@ -46,34 +47,46 @@ class ObjectRoot:
         self.folder = folder
         self._objects = objects
 
+    @patient
     def read(self, key: str) -> bytes | None:
         """All bytes of an object, None if there is none."""
         with translated(f"{self.url}/{key}"):
-            try:
-                return bytes(obstore.get(self._objects, key).bytes())
-            except FileNotFoundError:
-                return None
+            return self._read(key)
+
+    def _read(self, key: str) -> bytes | None:
+        try:
+            return bytes(obstore.get(self._objects, key).bytes())
+        except FileNotFoundError:
+            return None
 
     def create(self, key: str, data: bytes) -> bool:
         """Creates an object unless it exists.
 
-        `data` must hold something unique to the caller (an attempt id): a put that was retried
+        `data` must hold something unique to the caller (an attempt id): a put that was repeated
         after its answer got lost is told from another's by its bytes.
 
         Returns:
             Whether the object is this caller's; False where another's was seen there.
 
         Raises:
-            StoreUnavailable: It was refused, and no object is there. S3 does so (409) while another
-                request for the key is on its way, and obstore tells that as it tells "exists".
+            StoreUnavailable: It was refused again and again, and no object is there.
+        """
+        if self.folder is None:
+            return self._create_object(key, data)
+        with translated(f"{self.url}/{key}"):
+            return create_file(self.folder / key, data)
+
+    @patient
+    def _create_object(self, key: str, data: bytes) -> bool:
+        """As `create`; S3 refuses (409) while another request for the key is on its way.
+
+        obstore tells that as it tells "exists".
         """
         with translated(f"{self.url}/{key}"):
-            if self.folder:
-                return create_file(self.folder / key, data)
             try:
                 obstore.put(self._objects, key, data, mode="create")
             except AlreadyExistsError:
-                existing = self.read(key)
+                existing = self._read(key)
                 if existing is None:
                     raise StoreUnavailable(
                         f"{self.url}/{key}: refused by the store, though there is no such object; "
@@ -97,6 +110,7 @@ class ObjectRoot:
             if self.create(key, data):
                 return
 
+    @patient
     def replace(self, key: str, data: bytes) -> None:
         """Puts an object, over another if there is one."""
         with translated(f"{self.url}/{key}"):
@@ -119,6 +133,7 @@ class ObjectRoot:
                 return False
         return True
 
+    @patient
     def scan(self, prefix: str) -> list[StoredObject]:
         """Every object below `prefix`, sorted by key."""
         with translated(f"{self.url}/{prefix}"):
@@ -129,12 +144,14 @@ class ObjectRoot:
             ]
         return sorted(found)
 
+    @patient
     def folders(self, prefix: str) -> list[str]:
         """Names directly below `prefix` that have objects below them, sorted."""
         with translated(f"{self.url}/{prefix}"):
             listing = obstore.list_with_delimiter(self._objects, prefix)
         return sorted(path.rsplit("/", 1)[-1] for path in listing["common_prefixes"])
 
+    @patient
     def head(self, key: str) -> StoredObject | None:
         """Size and age of one object, None if there is none."""
         with translated(f"{self.url}/{key}"):
@@ -162,11 +179,13 @@ class ObjectRoot:
             raise StoreUnavailable(f"{self.url}/{key}: vanished right after it was written")
         return made.modified
 
+    @patient
     def upload(self, source: Path, key: str) -> None:
         """Copies a local file to an object (object stores only)."""
         with translated(f"{self.url}/{key}"):
             obstore.put(self._objects, key, source)
 
+    @patient
     def download(self, key: str, target: Path) -> None:
         """Copies an object to a local file, a piece at a time.
 
@@ -180,8 +199,12 @@ class ObjectRoot:
     def delete(self, keys: Iterable[str]) -> None:
         """Removes objects; those that are gone already are fine."""
         for key in keys:
-            with translated(f"{self.url}/{key}"), contextlib.suppress(FileNotFoundError):
-                obstore.delete(self._objects, key)
+            self._delete(key)
+
+    @patient
+    def _delete(self, key: str) -> None:
+        with translated(f"{self.url}/{key}"), contextlib.suppress(FileNotFoundError):
+            obstore.delete(self._objects, key)
 
     def delete_tree(self, prefix: str) -> None:
         """Removes everything below `prefix`, with leftovers of crashes and empty folders."""
@@ -217,6 +240,7 @@ class ObjectRoot:
                 return False
             return True
 
+    @patient
     def digest(self, key: str) -> tuple[int, str] | None:
         """Size in bytes and SHA-256 of an object, read a piece at a time; None if there is none."""
         digest, size = sha256(), 0

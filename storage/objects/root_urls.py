@@ -13,6 +13,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from storage.objects.local_files import make_folder
 from storage.objects.object_root import ObjectRoot
+from storage.objects.patience import patient
 from storage.objects.store_errors import (
     MissingStore,
     StoreUnavailable,
@@ -91,11 +92,12 @@ def open_bucket(url: str) -> ObjectStore:
     return from_url(
         url,
         client_options={"connect_timeout": "10s", "timeout": TIMEOUT, "allow_http": True},
-        retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=60)},
+        retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=60)},
     )
 
 
 @cache
+@patient
 def _probed_bucket(url: str) -> ObjectStore:
     """A bucket that can hold a store; asked once per process."""
     with translated(url):

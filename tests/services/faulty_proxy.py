@@ -2,6 +2,7 @@
 
 import http.client
 import random
+import re
 import socket
 import struct
 import threading
@@ -37,6 +38,7 @@ class FaultyProxy(ThreadingHTTPServer):
         self._fault: Fault | None = None
         self._at, self._times = 0, 1
         self._share, self._random = 0.0, random.Random()
+        self._seen: set[tuple[str, str]] | None = None
         self.requests = self.failed = 0
 
     @property
@@ -47,6 +49,7 @@ class FaultyProxy(ThreadingHTTPServer):
         """Has request number `at` from now on, 0 is the next, fail this way, and others after."""
         with self._lock:
             self._fault, self._at, self._times, self._share = fault, at, times, 0.0
+            self._seen = None
             self.requests = self.failed = 0
 
     def arm_at_random(self, share: float, seed: int) -> None:
@@ -55,15 +58,29 @@ class FaultyProxy(ThreadingHTTPServer):
         with self._lock:
             self._share, self._random = share, random.Random(seed)
 
-    def next_fault(self) -> Fault | None:
+    def arm_everywhere(self, fault: Fault) -> None:
+        """Has every request fail this way from now on that was not made before."""
+        self.arm(fault)
+        with self._lock:
+            self._seen = set()
+
+    def next_fault(self, command: str, path: str) -> Fault | None:
         """What is to happen to a request that has just come."""
         with self._lock:
             self.requests += 1
-            fault = self._fault if self._at < self.requests <= self._at + self._times else None
+            fault = self._fault if self._is_chosen(command, path) else None
             if self._random.random() < self._share:
                 fault = self._random.choice([each for each in FAULTS if each != "no answer"])
             self.failed += fault is not None
             return fault
+
+    def _is_chosen(self, command: str, path: str) -> bool:
+        if self._seen is None:
+            return self._at < self.requests <= self._at + self._times
+        request = command, re.sub(r"/clock/\w+", "/clock", path)  # a new key whenever one is asked
+        is_new = request not in self._seen
+        self._seen.add(request)
+        return is_new
 
     def handle_error(self, *_arguments: object) -> None:
         """Clients that went away are what this is about."""
@@ -76,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        fault = self.server.next_fault()
+        fault = self.server.next_fault(self.command, self.path)
         answer = None
         if fault is None or fault in APPLIED:
             answer = self._upstream(body)

@@ -1,7 +1,9 @@
 """Stores of every kind, so that each protocol test runs on folders and on object stores."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -45,24 +47,25 @@ def _shared_store(
     return Store.open(f"{bucket.url}/{uuid4().hex}")
 
 
-Refuse = Callable[[str], None]
+Refuse = Callable[[str, int], None]
 
 
 @pytest.fixture
 def refuse(monkeypatch: pytest.MonkeyPatch) -> Refuse:
-    """Has the next creation of a key be answered as S3's 409 is, and nothing be written."""
-    refused: set[str] = set()
+    """Has the next so many creations of a key be answered as S3's 409 is; nothing is written."""
+    refused = Counter[str]()
     put = object_root.obstore.put
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda _seconds: None))
 
     def put_or_refuse(objects: MemoryStore, key: str, data: bytes, **options: str) -> object:
-        ending = next((end for end in refused if key.endswith(end)), None)
+        ending = next((end for end in +refused if key.endswith(end)), None)
         if ending is not None and options.get("mode") == "create":
-            refused.remove(ending)
+            refused[ending] -= 1
             raise AlreadyExistsError(f"409 Conflict: {key}")
         return put(objects, key, data, **options)
 
     monkeypatch.setattr(object_root.obstore, "put", put_or_refuse)
-    return refused.add
+    return refused.__setitem__
 
 
 @pytest.fixture

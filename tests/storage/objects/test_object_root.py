@@ -1,13 +1,13 @@
 """Keys: created once, replaced whole, listed, timed, deleted with all that is below."""
 
 import threading
-from collections.abc import Callable
 
 import pytest
 
 from storage.objects.local_files import create_file
 from storage.objects.store_errors import StoreUnavailable
 from storage.store.artifact_store import Store
+from tests.storage.conftest import Refuse
 
 
 def test_of_many_racers_one_creates(any_store: Store) -> None:
@@ -28,16 +28,18 @@ def test_of_many_racers_one_creates(any_store: Store) -> None:
 
 
 def test_what_was_refused_is_not_taken_for_an_object_that_is_there(
-    objects: Store, refuse: Callable[[str], None]
+    objects: Store, refuse: Refuse
 ) -> None:
-    refuse("a/key")
+    refuse("a/key", 7)
     with pytest.raises(StoreUnavailable, match=r"a/key: refused by the store.*run again"):
         objects.root.create("a/key", b"data")
     assert objects.root.read("a/key") is None
     assert objects.root.create("a/key", b"data")
-    refuse("a/key")  # as after a creation whose answer got lost
+    refuse("a/key", 1)  # as after a creation whose answer got lost
     assert objects.root.create("a/key", b"data")
     assert not objects.root.create("a/key", b"another's")
+    refuse("b/key", 6)  # it is asked again
+    assert objects.root.create("b/key", b"data")
 
 
 def test_replacing_needs_no_former_object(any_store: Store) -> None:

@@ -1,6 +1,6 @@
 """The store: published artifacts read back, unfinished ones do not exist, the first one counts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from storage.store.artifact_store import Store
 from storage.store.claims import claim
 from storage.store.run_history import record_run
 from storage.store.verification import verify
+from tests.storage.conftest import Refuse
 from tests.support.artifacts import publish
 
 REF = ArtifactRef(stage="tokens", fingerprint="0" * 32)
@@ -90,7 +91,7 @@ def test_sealing_tidies_up_the_builders_records(any_store: Store) -> None:
 
 @pytest.mark.parametrize("key", ["manifest.json", "commits/all.json"])
 def test_a_builder_whose_record_is_refused_goes_on_where_it_was(
-    objects: Store, refuse: Callable[[str], None], key: str
+    objects: Store, refuse: Refuse, key: str
 ) -> None:
     def build() -> None:
         if not objects.committed(REF):
@@ -98,7 +99,7 @@ def test_a_builder_whose_record_is_refused_goes_on_where_it_was(
             objects.scratch(REF).save("step-1", write_words)
         objects.seal(REF, draft(objects))
 
-    refuse(key)
+    refuse(key, 7)
     with pytest.raises(StoreUnavailable, match=key):
         build()
     before = objects.committed(REF)

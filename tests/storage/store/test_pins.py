@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -11,6 +10,7 @@ from storage.objects.store_errors import StoreUnavailable
 from storage.store.artifact_store import Store
 from storage.store.holdings import Holding
 from storage.store.pins import dead_pins, live_pins, pin
+from tests.storage.conftest import Refuse
 
 REFS = [ArtifactRef(stage="tokens", fingerprint=digit * 32) for digit in "12"]
 
@@ -23,10 +23,8 @@ def test_a_pin_lasts_as_long_as_its_block(any_store: Store) -> None:
     assert any_store.root.scan("pins") == []
 
 
-def test_a_run_whose_pin_is_refused_does_not_go_on_without(
-    objects: Store, refuse: Callable[[str], None]
-) -> None:
-    refuse(".json")
+def test_a_run_whose_pin_is_refused_does_not_go_on_without(objects: Store, refuse: Refuse) -> None:
+    refuse(".json", 7)
     with pytest.raises(StoreUnavailable), pin(objects, []):
         pytest.fail("the run went on")
 

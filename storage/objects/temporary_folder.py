@@ -27,7 +27,7 @@ def temporary_folder() -> Iterator[Path]:
     """
     place = Path(tempfile.gettempdir())
     _remove_abandoned(place)
-    folder = place / f"{PREFIX}{uuid4().hex}"
+    folder = place / f"{PREFIX}{uuid4().hex[:8]}"  # short: sockets may lie in it
     with _locked(folder, seconds=-1):  # nobody knows it but who looks for abandoned ones
         folder.mkdir(mode=0o700)
         try:

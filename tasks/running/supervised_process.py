@@ -6,6 +6,7 @@ Children are forked from a server process that has already imported the librarie
 costs milliseconds; they end when their parent does, however that ends.
 """
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -13,6 +14,8 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cache
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -20,6 +23,7 @@ from typing import Any, TypeVar
 
 from memdec_core.errors import UserError
 from storage.objects.store_errors import StorageError
+from storage.objects.temporary_folder import temporary_folder
 from tasks.running.blocked_interrupt import blocked_interrupt
 
 Report = Callable[[float, str], None]
@@ -139,8 +143,19 @@ def stop_workers() -> None:
         child.kill()
 
 
+@cache
+def _make_temporary_folder() -> None:
+    """Keeps sockets where the next run clears up; Python's own place stays after a SIGKILL."""
+    made = ExitStack()
+    folder = made.enter_context(temporary_folder())
+    atexit.register(made.close)
+    # multiprocessing asks nothing else for its place but the process's configuration
+    multiprocessing.current_process()._config["tempdir"] = str(folder)  # type: ignore[attr-defined]
+
+
 def _start_fork_server() -> None:
     """Starts what children are forked from, deaf to Ctrl-C from its first moment."""
+    _make_temporary_folder()
     resource_tracker.ensure_running()  # on its own: it unblocks the signal
     with blocked_interrupt():
         forkserver.ensure_running()

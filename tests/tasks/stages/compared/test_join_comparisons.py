@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +61,7 @@ def publish_comparison(
         model = publish(store, "base_model", {}, {"seed": seed})
         scores = publish(store, "scores", {}, {"of": name, "seed": seed}, {"model": model})
         inputs[f"base_{number}"] = scores
-    timed = {"all": (partial(LATENCIES.write, rows=[TIMED]), {})}
+    timed = {"all": (lambda folder: LATENCIES.write(as_shard(folder), [TIMED]), {})}
     inputs["latency_0"] = publish(store, "latency", timed, {"of": name})
     shards = {"all": (lambda folder: RESULTS.write(as_shard(folder), rows), {})}
     return publish(store, "comparison", shards, {"name": name}, inputs)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 DEFAULT_STORE: str = RunSettings.model_fields["store"].default
 DEFAULT_MEMORY_GB: float = RunSettings.model_fields["memory_gb"].default
-DEFAULT_PIPELINES = Path("deploy/pipelines")
 
 # what to work on, and how to print it
 Pipeline = Annotated[
@@ -51,12 +50,8 @@ Timeouts = Annotated[
 
 # what is deployed
 PipelinesAndFolders = Annotated[
-    list[Path] | None,
-    typer.Argument(
-        metavar="[FOLDER|PIPELINE.yaml]...",
-        help=f"Pipelines and folders of them; {DEFAULT_PIPELINES} if none is given.",
-        show_default=False,
-    ),
+    list[Path],
+    typer.Argument(metavar="FOLDER|PIPELINE.yaml...", help="Pipelines, and folders of them."),
 ]
 Notify = Annotated[
     str | None,

@@ -34,7 +34,7 @@ class Deployed(TypedDict):
 
 
 def deploy(  # noqa: PLR0913 - each is an option of the command
-    pipelines: options.PipelinesAndFolders = None,
+    pipelines: options.PipelinesAndFolders,
     pool: Pool = "memdec",
     store: options.StoreUrl = options.DEFAULT_STORE,
     notify: options.Notify = None,
@@ -47,7 +47,7 @@ def deploy(  # noqa: PLR0913 - each is an option of the command
     as_json: options.Json = False,
 ) -> None:
     """Register pipelines with the Prefect server: built, compared and watched by themselves."""
-    configs = load_pipelines(pipelines or [options.DEFAULT_PIPELINES])
+    configs = load_pipelines(pipelines)
     settings = options.run_settings(store, workers, threads, device, memory_gb)
     from flows.server.deployments import (
         deployments_of,  # Prefect and PyTorch take seconds to import

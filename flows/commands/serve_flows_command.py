@@ -21,7 +21,7 @@ Limit = Annotated[int, typer.Option(min=1, help="Runs at the same time; further 
 
 
 def serve_flows(  # noqa: PLR0913 - each is an option of the command
-    pipelines: options.PipelinesAndFolders = None,
+    pipelines: options.PipelinesAndFolders,
     store: options.StoreUrl = options.DEFAULT_STORE,
     notify: options.Notify = None,
     limit: Limit = 2,
@@ -31,7 +31,7 @@ def serve_flows(  # noqa: PLR0913 - each is an option of the command
     memory_gb: options.MemoryGb = options.DEFAULT_MEMORY_GB,
 ) -> None:
     """Build, compare and watch pipelines by schedule and event, until Ctrl-C."""
-    configs = load_pipelines(pipelines or [options.DEFAULT_PIPELINES])
+    configs = load_pipelines(pipelines)
     settings = options.run_settings(absolute_url(store), workers, threads, device, memory_gb)
     from flows.server.deployments import (
         deployments_of,  # Prefect and PyTorch take seconds to import

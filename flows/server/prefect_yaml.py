@@ -11,7 +11,7 @@ HERE = "{{ project.stdout }}"
 """Where `prefect deploy` runs: Prefect fills in what the build step prints."""
 
 _HEAD = """\
-# Written by `memdec deploy --write`; change the pipelines and write it again.
+# Written by `memdec deploy FOLDER --write`; change the pipelines and write it again.
 # In the project's folder: prefect work-pool create --type process {pool}
 #                           prefect --no-prompt deploy --all --prefect-file {name}
 """

@@ -60,9 +60,7 @@ def deploy(client: SyncPrefectClient, capsys: pytest.CaptureFixture[str]) -> Dep
     def run(
         *paths: Path, pool: str = "memdec", notify: str | None = None, prune: bool = False
     ) -> dict[str, Any]:
-        deploy_command.deploy(
-            list(paths) or None, pool=pool, notify=notify, prune=prune, as_json=True
-        )
+        deploy_command.deploy(list(paths), pool=pool, notify=notify, prune=prune, as_json=True)
         answer: dict[str, Any] = json.loads(capsys.readouterr().out)
         return answer
 
@@ -224,7 +222,7 @@ def test_prefect_deploy_registers_the_same_from_the_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(ROOT)
-    rows = deploy()["deployments"]
+    rows = deploy(Path("deploy/pipelines"))["deployments"]
     names = tuple(dict.fromkeys(row["name"].split("/")[1] for row in rows))
     assert len(names) == len(list((ROOT / "deploy/pipelines").glob("*.yaml")))
     ours = known(client, names)

@@ -7,10 +7,10 @@ from tests.services.command_line import ROOT, memdec
 
 def test_the_committed_file_is_what_the_pipelines_give(tmp_path: Path) -> None:
     written = tmp_path / "prefect.yaml"
-    done = memdec("deploy", "--write", written)
+    done = memdec("deploy", "deploy/pipelines", "--write", written)
     assert done.returncode == 0, done.stderr
     committed = (ROOT / "deploy/prefect.yaml").read_text(encoding="utf-8")
-    again = "write it again: memdec deploy --write deploy/prefect.yaml"
+    again = "write it again: memdec deploy deploy/pipelines --write deploy/prefect.yaml"
     assert written.read_text(encoding="utf-8") == committed, again
 
 

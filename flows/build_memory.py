@@ -1,19 +1,19 @@
 """The flow: documents in, a Memory Decoder and an honest perplexity table out."""
 
 from collections.abc import Sequence
-from typing import Any, TypedDict, cast
+from typing import Any, cast
 
 from prefect import State, flow
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
-from pydantic import JsonValue
 
 from flows.config.pipeline_config import PipelineConfig
 from flows.planning.plan import Plan, plan_pipeline
-from flows.running.promotion import Outcome, Promotion, decide_promotion
-from flows.running.stage_runner import StageResult, StageRunner
+from flows.running.promotion import decide_promotion
+from flows.running.run_result import BuildResult, Outcome
+from flows.running.stage_runner import StageRunner
 from flows.running.trial import tag_run, why_trial
 from flows.server.end_with_worker import end_with_worker
 from storage.store.pins import pin
@@ -21,22 +21,6 @@ from storage.store.run_history import record_run
 from tasks.inputs.finished_run import evaluation_rows
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_catalogue import StageName
-
-
-class RunResult(TypedDict):
-    """What `memdec compare --json` prints, and `memdec run --json` with `promotion` beside it."""
-
-    pipeline: str
-    flow_run_id: str | None
-    stages: list[StageResult]
-    rejected: list[str]
-    evaluation: list[dict[str, JsonValue]]
-
-
-class BuildResult(RunResult):
-    """The same, with what became of the finished build; null where it was not to be finished."""
-
-    promotion: Promotion | None
 
 
 @flow(
@@ -73,7 +57,7 @@ def build_memory(
     """
     end_with_worker()
     plan = plan_pipeline(config)
-    run = StageRunner(settings, plan.until(until_stage), frozenset(force))
+    run = StageRunner(settings, plan.until(until_stage), frozenset(force), config.name)
     promotion = None
     page = run.page(f"Build the memory of {config.name}", config.name, "build")
     with pin(run.store, [job.ref for job in plan.jobs()]), page:

@@ -8,10 +8,10 @@ from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import JsonValue
 
-from flows.build_memory import RunResult
 from flows.compare_systems import compare_systems
 from flows.config.pipeline_config import PipelineConfig
-from flows.running.stage_runner import StageResult, StageRunner
+from flows.running.run_result import RunResult, StageResult
+from flows.running.stage_runner import StageRunner
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.pins import pin
 from storage.store.run_history import record_run
@@ -64,7 +64,7 @@ def compare_domains(configs: list[PipelineConfig], settings: RunSettings) -> Dom
     results = [compare_systems(config, settings) for config in configs]
     comparisons = {result["pipeline"]: _comparison_of(result) for result in results}
     job = plan_domains(comparisons)
-    run = StageRunner(settings, [job], frozenset())
+    run = StageRunner(settings, [job], frozenset(), f"{job.pipeline}-domains")
     with pin(run.store, [*comparisons.values(), job.ref]):
         run(job)
         record_run(run.store, f"{job.pipeline}-domains", flow_run.get_id(), run.artifacts)

@@ -6,9 +6,10 @@ from prefect import flow
 from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows.build_memory import RunResult, run_stages
+from flows.build_memory import run_stages
 from flows.config.pipeline_config import PipelineConfig
 from flows.planning.comparison_plan import comparison_name, plan_comparison
+from flows.running.run_result import RunResult
 from flows.running.stage_runner import StageRunner
 from flows.server.end_with_worker import end_with_worker
 from storage.store.pins import pin
@@ -39,7 +40,7 @@ def compare_systems(config: PipelineConfig, settings: RunSettings) -> RunResult:
     """
     end_with_worker()
     plan = plan_comparison(config)
-    run = StageRunner(settings, plan.jobs(), frozenset())
+    run = StageRunner(settings, plan.jobs(), frozenset(), comparison_name(config))
     page = run.page(f"Compare systems on {config.name}", config.name, "comparison")
     with pin(run.store, [job.ref for job in plan.jobs()]), page:
         run_stages(run, plan.pipeline)

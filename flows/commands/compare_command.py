@@ -10,9 +10,8 @@ from flows.config.config_file import load_configs
 from flows.server.console import output, print_json, print_table
 
 if TYPE_CHECKING:
-    from flows.build_memory import RunResult
     from flows.compare_domains import DomainsResult
-    from flows.running.stage_runner import StageResult
+    from flows.running.run_result import RunResult, StageResult
 
 Pipelines = Annotated[
     list[Path],

@@ -8,13 +8,22 @@ from types import FrameType
 from prefect.client.orchestration import get_client
 from prefect.exceptions import TerminationSignal
 from prefect.server.api.server import SubprocessASGIServer
-from prefect.settings import PREFECT_API_URL
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
 
 from flows.server.console import EXIT_TERMINATED, screen
+from flows.server.prefect_environment import has_server
 from flows.server.server_guard import end_with_us
 from tasks.running.blocked_interrupt import blocked_interrupt
 from tasks.running.progress import TERMINAL
+from tasks.running.supervised_process import start_fork_server
 
 
 @contextmanager
@@ -25,14 +34,16 @@ def shown_run() -> Iterator[None]:
     stopped, and would try to for minutes. And it must not outlive the command.
     """
     _exit_on_signals()
-    if not PREFECT_API_URL.value():
-        wait = "starting a temporary Prefect server, which may take some seconds"
-        screen.print(wait, style="dim")
-        with blocked_interrupt(), get_client(sync_client=True):
-            server = SubprocessASGIServer().server_process
-        assert server is not None
-        end_with_us(server.pid)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    start_fork_server()  # while Prefect's server starts, it imports what workers need
+    if not has_server():
+        _start_temporary_server()
+    columns = (
+        TextColumn("{task.description}", table_column=Column(overflow="fold")),
+        BarColumn(bar_width=10),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
+    )
     hidden = not screen.is_terminal
     with Progress(*columns, console=screen, transient=True, disable=hidden) as display:
         token = TERMINAL.set(display)
@@ -44,6 +55,16 @@ def shown_run() -> Iterator[None]:
             raise
         finally:
             TERMINAL.reset(token)
+
+
+def _start_temporary_server() -> None:
+    said = "starting a temporary Prefect server, which may take some seconds"
+    if not screen.is_terminal:
+        screen.print(said, style="dim")
+    with screen.status(said), blocked_interrupt(), get_client(sync_client=True):
+        server = SubprocessASGIServer().server_process
+    assert server is not None
+    end_with_us(server.pid)
 
 
 def _exit_on_signals() -> None:

@@ -48,6 +48,12 @@ def explain_plan(jobs: Sequence[StageJob], store: Store, pipeline: str) -> list[
     return rows
 
 
+def estimated_seconds(jobs: Sequence[StageJob], store: Store, pipeline: str) -> list[float | None]:
+    """What each job may take: nothing where its artifact exists, None where nobody knows."""
+    rows = explain_plan(jobs, store, pipeline)
+    return [0.0 if row["action"] == "reuse" else row["estimated_seconds"] for row in rows]
+
+
 def _most_alike(job: StageJob, previous: Sequence[ArtifactRef], store: Store) -> Manifest | None:
     """Of the last run's artifacts of the job's stage, the one that differs least from it."""
     made = [store.manifest(ref) for ref in previous if ref.stage == job.ref.stage]

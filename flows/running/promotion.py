@@ -1,7 +1,7 @@
 """After a finished build: the promotion gate, and the decision that follows from it."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, TypedDict
+from typing import NamedTuple
 
 from prefect.runtime import flow_run
 
@@ -9,6 +9,7 @@ from flows.config.pipeline_config import PipelineConfig
 from flows.planning.plan import Plan, release_of
 from flows.planning.planned_gate import plan_gate
 from flows.running.announced_decision import announce_decision
+from flows.running.run_result import Outcome, Promotion
 from flows.running.stage_runner import StageRunner
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
@@ -23,21 +24,6 @@ from storage.store.production import (
 )
 from tasks.identity.tokenizer_sharing import tokenizer_difference
 from tasks.jobs.stage_figures import GateFigures
-
-Outcome = Literal["promoted", "candidate", "kept_back"]
-
-
-class Promotion(TypedDict):
-    """What became of a finished build.
-
-    Attributes:
-        outcome: Whether this very memory is in production now, passed the gate and waits for
-            somebody to promote it, or was kept back.
-        why: In words.
-    """
-
-    outcome: Outcome
-    why: str
 
 
 def decide_promotion(

@@ -3,31 +3,25 @@
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import TypedDict, cast
+from typing import cast
 
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 
 from flows.planning.plan import Plan
+from flows.planning.plan_explanation import estimated_seconds
+from flows.running.run_result import StageResult, stage_line, stage_result
 from storage.objects.artifact_ref import ArtifactRef
 from storage.store.artifact_store import Store
 from tasks.identity.tokenizer_sharing import SharedVocabulary
+from tasks.inputs.lost_documents import check_rejects
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_job import StageJob
 from tasks.pages.run_page import RUN, StageOutcome, shown_as_page
 from tasks.pages.ui_artifacts import artifact_key
-from tasks.running.preflight import check_neighbours, check_rejects, check_tokenizers
-from tasks.running.progress import announce
+from tasks.running.preflight import check_neighbours, check_tokenizers
+from tasks.running.progress import RunProgress, announce
 from tasks.stage_tasks import task_of
-
-
-class StageResult(TypedDict):
-    """What became of one stage."""
-
-    stage: str
-    fingerprint: str
-    reused: bool
-    seconds: float
 
 
 class StageRunner:
@@ -41,7 +35,11 @@ class StageRunner:
     """
 
     def __init__(
-        self, settings: RunSettings, wanted: Sequence[StageJob], force: frozenset[str]
+        self,
+        settings: RunSettings,
+        wanted: Sequence[StageJob],
+        force: frozenset[str],
+        pipeline: str,
     ) -> None:
         self.store = Store.open(settings.store)
         self.results: list[StageResult] = []
@@ -51,9 +49,13 @@ class StageRunner:
         self._settings = settings
         self._wanted = {job.ref for job in wanted}
         self._force = force
+        unforced = [job for job in wanted if job.ref.stage not in force]
+        seconds = estimated_seconds(unforced, self.store, pipeline)
+        self._progress = RunProgress([*seconds, *[None] * (len(wanted) - len(unforced))])
 
     def want(self, jobs: Sequence[StageJob]) -> None:
         """Adds jobs that could not be planned before others were done."""
+        self._progress.extend(len({job.ref for job in jobs} - self._wanted))
         self._wanted |= {job.ref for job in jobs}
 
     def __call__(self, job: StageJob) -> None:
@@ -65,25 +67,21 @@ class StageRunner:
             self.store.start_over(job.ref)
             announce(f"building {job.ref} again; what there is of it stays in use until then")
         started = time.monotonic()
-        ended = task_of(job)(job, self._settings, again=again, return_state=True)
-        state = cast(State[ArtifactRef], ended)
-        state.result()
+        with self._progress.stage(job.name):
+            ended = task_of(job)(job, self._settings, again=again, return_state=True)
+            state = cast(State[ArtifactRef], ended)
+            state.result()
         seconds = round(time.monotonic() - started, 3)
         reused = state.name == "Cached"
-        name = "" if job.name == job.ref.stage else f"  {job.name}"
-        announce(f"{'reused' if reused else 'built '} {job.ref}  {seconds:.1f} s{name}")
+        result = stage_result(self.store, job, seconds, reused=reused)
+        said = stage_line(result)
+        announce(said)
+        get_run_logger().info("%s", said)
         if job.ref.stage == "corpus":
             self._tell_lost(job)
         self.artifacts.append(job.ref)
         self._outcomes.append(StageOutcome(job, reused, seconds))
-        self.results.append(
-            StageResult(
-                stage=job.ref.stage,
-                fingerprint=job.ref.fingerprint,
-                reused=reused,
-                seconds=seconds,
-            )
-        )
+        self.results.append(result)
 
     def _tell_lost(self, corpus: StageJob) -> None:
         """Tells what of the documents is not in a corpus; refuses one that lacks too much."""

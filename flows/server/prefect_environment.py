@@ -26,6 +26,13 @@ _DEFAULTS = _LIBRARIES | {
 }
 
 
+def has_server() -> bool:
+    """Whether a Prefect server is configured, in the environment or in Prefect's profile."""
+    from prefect.settings import PREFECT_API_URL  # after `prepare_environment`; takes a second
+
+    return bool(PREFECT_API_URL.value())
+
+
 def prepare_environment() -> None:
     """Sets what the user has not set: no telemetry, long time-outs, no log on the terminal."""
     for name, value in _DEFAULTS.items():

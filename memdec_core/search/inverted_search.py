@@ -14,26 +14,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memdec_core.search.neighbours import Neighbours
+from memdec_core.search.search_progress import counted, ignore
 from memdec_core.search.tile_search import Keys, Queries, TileSearch
+from memdec_core.windows.window_batches import OnProgress
 
 ENOUGH = 1.25
 """Rows per neighbour in the lists that are compared first."""
 
 
-def inverted_neighbours(index: faiss.IndexIVF, queries: Queries, k: int) -> Neighbours:
+def inverted_neighbours(
+    index: faiss.IndexIVF, queries: Queries, k: int, on_progress: OnProgress = ignore
+) -> Neighbours:
     """Finds the `k` nearest rows of each query in its `index.nprobe` nearest lists.
 
     Args:
         index: Inverted lists whose codes are the keys, float16 or float32.
         queries: What to search for.
         k: Neighbours per query.
+        on_progress: Takes the finished fraction.
 
     Returns:
         Lists are short where the lists probed hold fewer than `k` rows that are not excluded.
     """
-    search = TileSearch(queries, k)
     _, probed_QP = index.quantizer.search(queries.keys_QD, index.nprobe)
     sizes_QP = _list_sizes(index)[probed_QP]
+    search = TileSearch(queries, k, on_compared=counted(int(sizes_QP.sum()), on_progress))
     first_QP = np.cumsum(sizes_QP, axis=1) - sizes_QP < ENOUGH * k
     for wanted_QP in (first_QP, ~first_QP):
         for number, queries_M in _queries_by_list(probed_QP, wanted_QP):

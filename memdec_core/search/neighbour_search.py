@@ -29,12 +29,14 @@ from memdec_core.search.neighbours import (
     nearest,
     true_distances,
 )
+from memdec_core.search.search_progress import ignore, of_parts
 from memdec_core.search.tile_search import (
     KeyBlocks,
     Queries,
     exact_neighbours,
     exact_neighbours_in_memory,
 )
+from memdec_core.windows.window_batches import OnProgress
 
 FAISS_BLOCK = 2048
 """Queries per FAISS call; with 256 the same search takes eight times as long."""
@@ -81,18 +83,21 @@ def queries_at_once(k: int, width: int, memory_bytes: float) -> int:
     return max(FAISS_BLOCK, min(fitting, search_threads() * THREAD_BLOCK))
 
 
-def search_neighbours(datastore: Datastore, queries: Queries, k: int) -> Neighbours:
+def search_neighbours(
+    datastore: Datastore, queries: Queries, k: int, on_progress: OnProgress = ignore
+) -> Neighbours:
     """Finds the `k` nearest rows of each query, never an excluded one.
 
     Args:
         datastore: Where to search.
         queries: What to search for, best `queries_at_once`.
         k: Neighbours per query.
+        on_progress: Takes the finished fraction.
 
     Returns:
         Lists shorter than `k` only where the rest of the datastore is excluded.
     """
-    found = _search(datastore, queries, k)
+    found = _search(datastore, queries, k, on_progress)
     excluded_Q = queries.excluded_Q2[:, 1] - queries.excluded_Q2[:, 0]
     wanted_Q = np.minimum(k, datastore.n_rows - excluded_Q)
     short_S = np.flatnonzero(count_found(found) < wanted_Q)
@@ -108,24 +113,31 @@ def search_unseen(datastore: Datastore, keys_QD: NDArray[np.floating], k: int) -
     return search_neighbours(datastore, Queries(keys, excluded_nothing(len(keys))), k)
 
 
-def _search(datastore: Datastore, queries: Queries, k: int) -> Neighbours:
+def _search(datastore: Datastore, queries: Queries, k: int, on_progress: OnProgress) -> Neighbours:
     """Searches in the way that the index allows; some lists may be short."""
     index = datastore.index
     if isinstance(index, faiss.IndexFlat):
         keys_ND = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d)
         keys_ND = keys_ND.reshape(index.ntotal, index.d)
         return search_in_threads(
-            lambda part: exact_neighbours_in_memory(keys_ND, part, k), queries, THREAD_BLOCK
+            lambda part, report: exact_neighbours_in_memory(keys_ND, part, k, report),
+            queries,
+            THREAD_BLOCK,
+            on_progress,
         )
     if has_exact_distances(index):
         assert isinstance(index, faiss.IndexIVF), "the other kind with exact distances"
         return search_in_threads(
-            lambda part: inverted_neighbours(index, part, k), queries, THREAD_BLOCK
+            lambda part, report: inverted_neighbours(index, part, k, report),
+            queries,
+            THREAD_BLOCK,
+            on_progress,
         )
-    blocks = [
-        _search_block(datastore, queries.part(slice(start, start + FAISS_BLOCK)), k)
-        for start in range(0, len(queries.keys_QD), FAISS_BLOCK)
-    ]
+    blocks = []
+    for start in range(0, len(queries.keys_QD), FAISS_BLOCK):
+        on_progress(start / len(queries.keys_QD))
+        part = queries.part(slice(start, start + FAISS_BLOCK))
+        blocks.append(_search_block(datastore, part, k))
     return Neighbours(*(np.concatenate(arrays) for arrays in zip(*blocks, strict=True)))
 
 
@@ -161,14 +173,18 @@ def search_threads() -> int:
 
 
 def search_in_threads(
-    search: Callable[[Queries], Neighbours], queries: Queries, most: int
+    search: Callable[[Queries, OnProgress], Neighbours],
+    queries: Queries,
+    most: int,
+    on_progress: OnProgress = ignore,
 ) -> Neighbours:
     """Searches parts of the queries beside each other.
 
     Args:
-        search: Searches some of the queries, in one thread.
+        search: Searches some of the queries, in one thread, and reports the finished fraction.
         queries: All queries, at least one.
         most: Most queries in a part.
+        on_progress: Takes the finished fraction of all.
 
     Returns:
         Their neighbours, in the order of the queries, whatever the number of threads.
@@ -178,8 +194,9 @@ def search_in_threads(
     parts = [
         queries.part(slice(start, start + size)) for start in range(0, len(queries.keys_QD), size)
     ]
+    reports = of_parts([len(part.keys_QD) for part in parts], on_progress)
     with _single_threads(threads) as pool:
-        blocks = list(pool.map(search, parts))
+        blocks = list(pool.map(search, parts, reports))
     return Neighbours(*(np.concatenate(arrays) for arrays in zip(*blocks, strict=True)))
 
 

@@ -10,7 +10,7 @@ Shapes: Q queries, M of them compared with one tile, B rows of a tile, D width.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +28,8 @@ from memdec_core.search.rounded_vectors import (
     inner_products,
     round_vectors,
 )
+from memdec_core.search.search_progress import counted, ignore
+from memdec_core.windows.window_batches import OnProgress
 
 MEMBERS = 1024
 """Queries per product: with `TILE_ROWS` rows, two megabytes of products."""
@@ -66,7 +68,11 @@ class TileSearch:
     """A block of queries and the lists of their nearest rows so far."""
 
     def __init__(
-        self, queries: Queries, k: int, bounds_Q: NDArray[np.float32] | None = None
+        self,
+        queries: Queries,
+        k: int,
+        bounds_Q: NDArray[np.float32] | None = None,
+        on_compared: Callable[[int], None] = lambda _pairs: None,
     ) -> None:
         """Prepares a search.
 
@@ -74,7 +80,9 @@ class TileSearch:
             queries: At least one.
             k: Neighbours per query.
             bounds_Q: Squared distances that no neighbour exceeds, when they are known before.
+            on_compared: Takes the number of pairs of a query and a key that were just compared.
         """
+        self._on_compared = on_compared
         self._queries = queries
         width = queries.keys_QD.shape[1]
         self._centre_D: NDArray[np.float32] = queries.keys_QD.mean(axis=0)  # keys lie about it too
@@ -99,6 +107,7 @@ class TileSearch:
             wide_BD = torch.from_numpy(keys_BD[tile]).float().numpy()
             rounded = self._round(wide_BD, self._key_dither_D)
             self._compare_tile(_Tile(wide_BD, rows_B[tile], rounded), queries_M)
+            self._on_compared(len(wide_BD) * len(queries_M))
 
     def _round(
         self, vectors_ND: NDArray[np.float32], dither_D: NDArray[np.float32]
@@ -133,7 +142,7 @@ def exact_neighbours(key_blocks: KeyBlocks, queries: Queries, k: int) -> Neighbo
 
 
 def exact_neighbours_in_memory(
-    keys_ND: NDArray[np.float32], queries: Queries, k: int
+    keys_ND: NDArray[np.float32], queries: Queries, k: int, on_progress: OnProgress = ignore
 ) -> Neighbours:
     """As `exact_neighbours`, faster: a sample of the keys tells first how near the k-th row is.
 
@@ -143,17 +152,20 @@ def exact_neighbours_in_memory(
         keys_ND: All keys.
         queries: What to search for.
         k: Neighbours per query.
+        on_progress: Takes the finished fraction.
     """
+    pairs = (len(keys_ND) + -(-len(keys_ND) // SAMPLED)) * len(queries.keys_QD)
+    add = counted(pairs, on_progress)
     everyone_Q = np.arange(len(queries.keys_QD))
     rows_N = np.arange(len(keys_ND))
     sampled_k = math.ceil(k / SAMPLED + LIKELY * math.sqrt(k / SAMPLED))
     bounds_Q = None
     if sampled_k * SAMPLED <= len(keys_ND):
-        sample = TileSearch(queries, sampled_k)
+        sample = TileSearch(queries, sampled_k, on_compared=add)
         sample.compare(np.ascontiguousarray(keys_ND[::SAMPLED]), rows_N[::SAMPLED], everyone_Q)
         sample.lists.cut()
         bounds_Q = sample.lists.entries.bounds_Q
-    search = TileSearch(queries, k, bounds_Q)
+    search = TileSearch(queries, k, bounds_Q, add)
     search.compare(keys_ND, rows_N, everyone_Q)
     return search.lists.neighbours()
 

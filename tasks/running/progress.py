@@ -1,8 +1,8 @@
-"""Progress of a stage: a bar on the terminal and a progress artifact in the UI."""
+"""Progress of a run: bars on the terminal, and a progress artifact per stage in the UI."""
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from uuid import UUID
@@ -17,6 +17,53 @@ _LONG_SECONDS = 10.0
 _UI_INTERVAL_SECONDS = 5.0
 
 
+class RunProgress:
+    """The bar of a whole run: which stage it is at, and how long the others will take.
+
+    Args:
+        estimates: Seconds that each stage may take, in their order; None where nobody knows, and
+            then no end of the run is promised.
+    """
+
+    def __init__(self, estimates: Sequence[float | None]) -> None:
+        self._seconds = [each or 0.0 for each in estimates]
+        self._is_known = None not in estimates
+        self._at = 0
+        self._display = TERMINAL.get()
+        self._bar: TaskID | None = None
+        if self._display is not None:
+            total = sum(self._seconds) if self._is_known else None
+            self._bar = self._display.add_task("", total=total)
+
+    def extend(self, stages: int) -> None:
+        """Takes notice of stages that nobody knew of before; they take little."""
+        self._seconds += [0.0] * stages
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Shows that a stage is worked on, and at its end that it is done."""
+        self._at += 1
+        said = f"stage {self._at} of {len(self._seconds)}: {name}"
+        token = STAGE.set((self, said))
+        self.report(0.0, said)
+        try:
+            yield
+        finally:
+            STAGE.reset(token)
+
+    def report(self, fraction: float, said: str) -> None:
+        """Takes the finished fraction of the present stage."""
+        if self._display is None or self._bar is None:
+            return
+        before, present = self._seconds[: self._at - 1], self._seconds[self._at - 1]
+        done = sum(before) + fraction * present if self._is_known else None
+        self._display.update(self._bar, completed=done, description=said)
+
+
+STAGE: ContextVar[tuple[RunProgress, str] | None] = ContextVar("STAGE", default=None)
+"""The run's progress and the words for its present stage, where a run shows them."""
+
+
 class StageProgress:
     """Collects the progress of a stage's shards and shows their mean.
 
@@ -29,6 +76,7 @@ class StageProgress:
         self._total = shards
         self._finished = finished
         self._bar = bar
+        self._run = STAGE.get()
         self._running: dict[str, float] = {}
         self._lock = threading.Lock()
         self._next_update = time.monotonic() + _LONG_SECONDS
@@ -39,25 +87,33 @@ class StageProgress:
         with self._lock:
             self._running[shard] = fraction
             done = (self._finished + sum(self._running.values())) / self._total
+            whole = self._finished + sum(each == 1.0 for each in self._running.values())
             due = time.monotonic() >= self._next_update
             if due:
                 self._next_update = time.monotonic() + _UI_INTERVAL_SECONDS
+        if self._total > 1:
+            place = f"shard {min(whole + 1, self._total)}/{self._total}"
+            note = f"{place}, {note}" if note else place
         self._show_on_terminal(done, note)
         if due:
-            self._show_in_ui(100 * done)
+            self._show_in_ui(100 * done, note)
 
     def _show_on_terminal(self, done: float, note: str) -> None:
         display = TERMINAL.get()
         if display is not None and self._bar is not None:
-            display.update(self._bar, completed=done, description=f"{self._title} {note}".rstrip())
+            display.update(self._bar, completed=done, description=note or self._title)
+            if self._run is not None:
+                run, said = self._run
+                run.report(done, said)
 
-    def _show_in_ui(self, percent: float) -> None:
+    def _show_in_ui(self, percent: float, note: str) -> None:
+        said = f"{self._title}: {note}"
         if self._artifact is None:
-            created = create_progress_artifact(progress=percent, description=self._title)
+            created = create_progress_artifact(progress=percent, description=said)
             assert isinstance(created, UUID)
             self._artifact = created
         else:
-            update_progress_artifact(artifact_id=self._artifact, progress=percent)
+            update_progress_artifact(self._artifact, progress=percent, description=said)
 
 
 @contextmanager
@@ -65,7 +121,7 @@ def stage_progress(title: str, shards: int, finished: int) -> Iterator[StageProg
     """Shows a stage's progress while its shards are worked on.
 
     Args:
-        title: What the bar is called, such as `Embed the tokens of law`.
+        title: What the stage does, such as `Embed the tokens of law`.
         shards: Number of shards of the stage.
         finished: How many of them an earlier attempt has left finished.
     """

@@ -25,7 +25,7 @@ from tasks.jobs.software import git_commit, software_versions
 from tasks.jobs.stage_job import StageJob
 from tasks.jobs.stage_record import Work
 from tasks.pages.ui_artifacts import publish_manifest
-from tasks.running.progress import StageProgress, stage_progress
+from tasks.running.progress import StageProgress, announce, stage_progress
 from tasks.running.stage_worker import build_committed, list_shards, summarise
 from tasks.running.supervised_process import (
     WorkerDied,
@@ -100,7 +100,12 @@ def run_stage(
     logger = get_run_logger()
     if not again and (manifest := store.manifest(job.ref)) is not None:
         return _done(store, job, manifest, reused=True)
-    with claim(store, job.ref, on_wait=logger.info, again=again) as attempt:
+
+    def say(line: str) -> None:
+        logger.info("%s", line)
+        announce(line)
+
+    with claim(store, job.ref, on_wait=say, again=again) as attempt:
         if attempt is None:
             return _done(store, job, store.require(job.ref), reused=True)
         names = [ONE_SHARD]

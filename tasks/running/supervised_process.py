@@ -107,9 +107,7 @@ def supervise(
             "A worker process has run the script that started it; put the script's call of the "
             "flow under `if __name__ == '__main__':`."
         )
-    for name, value in _WORKER_ENVIRONMENT.items():
-        os.environ.setdefault(name, value)  # the server process hands it on to every worker
-    _start_fork_server()
+    start_fork_server()
     receiver, sender = _PROCESSES.Pipe(duplex=False)
     child = _PROCESSES.Process(target=_child, args=(sender, work, arguments, threads), daemon=True)
     child.start()
@@ -153,8 +151,13 @@ def _make_temporary_folder() -> None:
     multiprocessing.current_process()._config["tempdir"] = str(folder)  # type: ignore[attr-defined]
 
 
-def _start_fork_server() -> None:
-    """Starts what children are forked from, deaf to Ctrl-C from its first moment."""
+def start_fork_server() -> None:
+    """Starts what workers are forked from, deaf to Ctrl-C from its first moment.
+
+    It needs seconds to import what they need; who calls this early has them for something else.
+    """
+    for name, value in _WORKER_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)  # it hands them on to every worker
     _make_temporary_folder()
     resource_tracker.ensure_running()  # on its own: it unblocks the signal
     with blocked_interrupt():

@@ -25,6 +25,7 @@ from storage.formats.embedding_zarr import EmbeddingBlock, write_embeddings
 from storage.formats.token_shards import TokenReader
 from storage.store.artifact_store import Store
 from storage.store.shard_files import of_split, split_of
+from tasks.inputs.counted_progress import CountedProgress
 from tasks.jobs.stage_figures import StageFigures
 from tasks.jobs.stage_job import StageJob
 from tasks.jobs.stage_work import ShardRun, StageWork
@@ -132,13 +133,13 @@ def _blocks(
     """Rows from the model, for the writer."""
     total = int((windows_W4[:, END] - windows_W4[:, FIRST]).sum())
     memory_bytes = int(run.settings.memory_gb * 1e9)
-    done = 0
+    progress, done = CountedProgress(run.report, total, "positions"), 0
     for rows in embed_windows(
         model, plan.tokens.read, plan.tokens.offsets_D1, windows_W4, memory_bytes
     ):
         yield EmbeddingBlock(*rows)
         done += len(rows.keys_ND)
-        run.report(done / total, f"{done:,} of {total:,} positions embedded")
+        progress(done)
 
 
 WORK = StageWork(embed_shard, list_shards, summarise)

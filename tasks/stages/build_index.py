@@ -33,6 +33,7 @@ from storage.formats.index_files import (
     write_index,
     write_keys,
 )
+from tasks.inputs.counted_progress import CountedProgress
 from tasks.inputs.open_datastore import INDEX_FILE, KEYS_FILE
 from tasks.jobs.stage_work import ShardRun, StageWork
 
@@ -141,11 +142,12 @@ def _fill_parts(
     part_rows = part_bytes // (lists.code_size + np.dtype(np.int64).itemsize)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="parts-") as folder:
         parts = IndexParts(index, Path(folder))
+        progress = CountedProgress(run.report, reader.n_rows, "keys", share=0.7)
         for start, block in reader.iter_keys(KEY_BLOCK):
             add_rows(index, block.astype(np.float32))
             if index.ntotal + KEY_BLOCK > part_rows:
                 parts.flush()
-            run.report(0.1 + 0.6 * start / reader.n_rows, "adding keys")
+            progress(start + len(block))
         parts.flush()
         parts.join(path)
         joined = open_index(path)
@@ -160,9 +162,10 @@ def _fill_memory(
     run: ShardRun, reader: EmbeddingReader, index: faiss.Index, path: Path, tune: Tune
 ) -> float:
     """Fills an index that can only be written whole: flat, bounded by `exact_limit`, or chosen."""
+    progress = CountedProgress(run.report, reader.n_rows, "keys", share=0.7)
     for start, block in reader.iter_keys(KEY_BLOCK):
         add_rows(index, block.astype(np.float32))
-        run.report(0.1 + 0.6 * start / reader.n_rows, "adding keys")
+        progress(start + len(block))
     reached = tune(index)
     write_index(path, index)
     return reached

@@ -24,6 +24,7 @@ from storage.formats.embedding_zarr import EmbeddingReader
 from storage.formats.target_parquet import TargetBlock, write_targets
 from storage.store.artifact_store import Store
 from storage.store.shard_files import of_split, split_of
+from tasks.inputs.counted_progress import CountedProgress
 from tasks.inputs.open_datastore import open_datastore
 from tasks.jobs.stage_figures import StageFigures
 from tasks.jobs.stage_job import StageJob
@@ -144,12 +145,14 @@ class _ShardWork:
         length = self._stop - self._start
         excluded_S2 = self._excluded()
         size = queries_at_once(self.config.k, self._reader.width, self._search_bytes)
+        progress = CountedProgress(self._report, length, "positions", share=0.95)
         for start in range(0, length, size):
             stop = min(start + size, length)
-            self._report(0.95 * start / length, f"{start} of {length} positions")
             keys = self._reader.keys(self._start + start, self._start + stop)
             queries = Queries(keys.astype(np.float32), excluded_S2[start:stop])
-            yield start, queries, search_neighbours(self._datastore, queries, self.config.k)
+            report = progress.part(start, stop)
+            found = search_neighbours(self._datastore, queries, self.config.k, report)
+            yield start, queries, found
 
     def quality(self) -> TargetQuality:
         """Compares the sample of what was written with exact p_kNN."""

@@ -14,6 +14,7 @@ from memdec_core.scoring.perplexity import perplexity, split_log_probs
 from memdec_core.scoring.scoring_config import ScoringConfig
 from memdec_core.text.tokenizer_compatibility import compare_tokenizers
 from memdec_core.text.tokenizer_loading import load_tokenizer
+from tasks.inputs.counted_progress import CountedProgress
 from tasks.inputs.cut_vocabulary import check_split, vocabulary_of
 from tasks.inputs.evaluated_splits import open_splits
 from tasks.inputs.scored_model import (
@@ -52,7 +53,7 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
         split.windows_W4,
         split.read_tokens,
         batch_tokens=batch_tokens(lm, run.settings),
-        on_progress=lambda fraction: run.report(fraction, f"{run.shard} split"),
+        on_progress=CountedProgress(run.report, split.n_positions, "positions").fraction,
     )
     figures = write_split_scores(run.writer, log_probs_N[np.newaxis], started)
     return figures | {"perplexity": perplexity(log_probs_N)}

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows.build_memory import RunResult, build_memory
+from flows.build_memory import build_memory
 from flows.config.config_file import load_config
 from flows.planning.plan import Plan, plan_pipeline
+from flows.running.run_result import RunResult
 from memdec_core.models.model_loading import load_model
 from storage.formats.token_shards import TokenReader
 from storage.objects.artifact_ref import ArtifactRef

@@ -6,7 +6,8 @@ Its work is in `tests.services.toy_work`; nothing else knows of it.
 from prefect import flow
 from pydantic import BaseModel
 
-from flows.running.stage_runner import StageResult, StageRunner
+from flows.running.run_result import StageResult
+from flows.running.stage_runner import StageRunner
 from storage.objects.artifact_ref import ArtifactRef
 from tasks.jobs.run_settings import RunSettings
 from tasks.jobs.stage_job import StageJob
@@ -44,6 +45,6 @@ def plan_count(config: LetterCountConfig, corpus: ArtifactRef) -> StageJob:
 @flow(persist_result=False)
 def count_letters(job: StageJob, settings: RunSettings) -> list[StageResult]:
     """The stage alone, as the flows of pipelines run theirs."""
-    run = StageRunner(settings, [job], frozenset())
+    run = StageRunner(settings, [job], frozenset(), job.pipeline)
     run(job)
     return run.results

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from memdec_core.router.router_features import split_router_features
 from memdec_core.scoring.scoring_config import ScoringConfig
 from storage.formats.position_columns import write_features
+from tasks.inputs.counted_progress import CountedProgress
 from tasks.inputs.evaluated_splits import open_splits
 from tasks.inputs.scored_model import batch_tokens, by_split, list_splits, open_model
 from tasks.jobs.stage_work import ShardRun, StageWork
@@ -38,7 +39,7 @@ def extract_shard(run: ShardRun) -> dict[str, JsonValue]:
         split.windows_W4,
         split.read_tokens,
         batch_tokens=min(batch_tokens(lm, run.settings) for lm in (base, memory)),
-        on_progress=lambda fraction: run.report(fraction, f"{run.shard} split"),
+        on_progress=CountedProgress(run.report, split.n_positions, "positions").fraction,
     )
     write_features(run.writer, features_NF)
     n = len(features_NF)

@@ -20,6 +20,7 @@ from memdec_core.search.neighbour_search import queries_at_once, search_unseen
 from memdec_core.search.neighbours import without_rows
 from memdec_core.text.tokenizer_loading import load_tokenizer
 from storage.formats.embedding_zarr import EmbeddingReader
+from tasks.inputs.counted_progress import CountedProgress
 from tasks.inputs.cut_vocabulary import vocabulary_of
 from tasks.inputs.evaluated_splits import open_splits
 from tasks.inputs.open_datastore import MEMORY_SHARE, KnnLmConfig, open_datastore
@@ -70,6 +71,7 @@ def _queries(run: ShardRun, k: int) -> Iterator[tuple[NDArray[np.float16], NDArr
     total = split.n_positions
     waiting: list[tuple[NDArray[np.float16], NDArray[np.integer]]] = []
     count = done = 0
+    progress = CountedProgress(run.report, total, "positions")
     for block in blocks:
         waiting.append((block.keys_ND, block.next_token_N))
         count += len(block.keys_ND)
@@ -79,7 +81,7 @@ def _queries(run: ShardRun, k: int) -> Iterator[tuple[NDArray[np.float16], NDArr
             for start in range(0, count, most):
                 yield keys_QD[start : start + most], label_Q[start : start + most]
             waiting, done, count = [], done + count, 0
-            run.report(done / total, f"{done:,} of {total:,} positions, {run.shard} split")
+            progress(done)
 
 
 WORK = StageWork(score_shard, list_splits, by_split)

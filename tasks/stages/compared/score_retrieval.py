@@ -11,6 +11,7 @@ from memdec_core.systems.passage_retrieval import PassageIndex, cut_passages
 from memdec_core.systems.retrieval_config import RetrievalConfig
 from memdec_core.systems.retrieval_lm import RetrievalLM
 from storage.formats.token_shards import TokenReader
+from tasks.inputs.counted_progress import CountedProgress
 from tasks.inputs.cut_vocabulary import check_split
 from tasks.inputs.evaluated_splits import open_splits
 from tasks.inputs.scored_model import (
@@ -58,7 +59,7 @@ def score_shard(run: ShardRun) -> dict[str, JsonValue]:
         split.windows_W4,
         split.read_tokens,
         batch_tokens=most_tokens,
-        on_progress=lambda fraction: run.report(fraction, f"{run.shard} split"),
+        on_progress=CountedProgress(run.report, split.n_positions, "positions").fraction,
     )
     figures = write_split_scores(run.writer, log_probs_N[np.newaxis], started)
     return figures | {"passages": len(passages_N2), "perplexity": perplexity(log_probs_N)}

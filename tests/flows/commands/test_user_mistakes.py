@@ -13,9 +13,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from flows.build_memory import RunResult, build_memory
+from flows.build_memory import build_memory
 from flows.config.pipeline_config import PipelineConfig
 from flows.planning.plan import plan_pipeline
+from flows.running.run_result import RunResult
 from memdec_core.errors import UserError
 from storage.formats.embedding_zarr import EmbeddingReader
 from storage.objects.store_errors import DamagedArtifact, StoreFull, StoreReadOnly

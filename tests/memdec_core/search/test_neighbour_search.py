@@ -143,3 +143,15 @@ def test_recall_counts_equally_near_rows_as_found() -> None:
     tied = Neighbours(np.array([[0, 7, 1], [3, 9, -1]]), np.array([[0, 1, 1], [0, 5, np.inf]]))
     assert recall(tied, exact) == pytest.approx(4 / 5)
     assert recall(exact, exact) == 1
+
+
+@pytest.mark.parametrize("factory", ["Flat", "IVF8,SQfp16", "IVF8,SQ8"])
+def test_every_search_tells_how_far_it_is(factory: str) -> None:
+    fractions: list[float] = []
+    queries = Queries(WIDE, excluded_self(np.arange(N)))
+    search_neighbours(_datastore(factory), queries, 10, fractions.append)
+    assert fractions
+    assert fractions == sorted(fractions)
+    assert 0 <= fractions[-1] <= 1 + 1e-9
+    if factory != "IVF8,SQ8":  # FAISS tells nothing within a block
+        assert fractions[-1] == pytest.approx(1)

@@ -10,8 +10,8 @@ from memdec_core.text.text_config import CorpusConfig
 from storage.documents.document_records import Document, Reject
 from storage.formats.corpus_parquet import CorpusWriter
 from storage.store.artifact_store import Store
+from tasks.inputs.lost_documents import check_rejects
 from tasks.pages.stage_page import stage_page
-from tasks.running.preflight import check_rejects
 from tests.support.artifacts import as_shard, publish
 from tests.support.jobs import make_job
 

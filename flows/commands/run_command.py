@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from flows.commands import command_options as options
 from flows.commands.shown_result import show_result
 from flows.config.config_file import load_config
+from flows.planning.one_stage import require_what_it_reads
 from flows.running.finished_build import finished_build
 from flows.server.console import EXIT_KEPT_BACK, print_json
 from flows.server.prefect_environment import has_server
@@ -16,6 +17,10 @@ from memdec_core.errors import UserError
 from tasks.jobs.stage_catalogue import StageName
 
 Until = Annotated[StageName | None, typer.Option(help="The last stage to build.")]
+Only = Annotated[
+    StageName | None,
+    typer.Option(help="Run this stage alone, though its artifact exists; --until goes on."),
+]
 Force = Annotated[
     list[str] | None,
     typer.Option(
@@ -35,6 +40,7 @@ Promote = Annotated[
 def run(  # noqa: PLR0913 - each is an option of the command
     pipeline: options.Pipeline,
     until: Until = None,
+    only: Only = None,
     force: Force = None,
     overrides: options.Overrides = None,
     promote: Promote = None,
@@ -55,6 +61,9 @@ def run(  # noqa: PLR0913 - each is an option of the command
     config = load_config(pipeline, overrides or [])
     settings = options.run_settings(store, workers, threads, device, memory_gb, timeouts)
     forced = _stages(force or [])
+    if only is not None:
+        require_what_it_reads(config, store, only)
+        forced, until, promote = [*forced, only], until or only, promote or False
     started = time.monotonic()
     result = None if forced else finished_build(config, store, until, promote=promote)
     if result is None or has_server():

@@ -1,4 +1,4 @@
-"""The Prefect deployments of a pipeline: build, compare and watch.
+"""The Prefect deployments of a pipeline: build, compare, watch, and one stage alone.
 
 `memdec deploy` registers them for a work pool, `memdec serve-flows` runs them itself, and
 `deploy/prefect.yaml` holds the same for `prefect deploy`.
@@ -23,7 +23,7 @@ from tasks.jobs.software import software_versions
 from tasks.watch.announce_update import CORPUS_CONFIRMED, CORPUS_UPDATED
 
 TAG = "memdec"
-Deployed = Literal["build", "compare", "watch"]
+Deployed = Literal["build", "compare", "watch", "stage"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,12 @@ _KINDS: dict[Deployed, _Kind] = {
         "`build-memory/{name}`. A run is cancelled while another one still looks.",
         ConcurrencyLimitStrategy.CANCEL_NEW,
     ),
+    "stage": _Kind(
+        "flows.run_one_stage.run_one_stage",
+        "Runs one stage of **{name}** alone, again if asked, as `build-memory/{name}` is deployed. "
+        "What comes of it stays a candidate; a run waits for the one before.",
+        ConcurrencyLimitStrategy.ENQUEUE,
+    ),
 }
 
 
@@ -91,7 +97,7 @@ def _deployment(
         description=made.description.format(name=config.name),
         version=software_versions()["memdec"],
         tags=[TAG, config.name],
-        parameters=parameters_of(config, settings),
+        parameters=_parameters(kind, config, settings),
         schedules=_schedules(kind, config),
         concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=made.collision),
         triggers=[*_triggers(kind, config.name)],
@@ -100,6 +106,11 @@ def _deployment(
     )
     assert isinstance(deployment, RunnerDeployment)
     return deployment
+
+
+def _parameters(kind: Deployed, config: PipelineConfig, settings: RunSettings) -> dict[str, Any]:
+    """Of one stage only the name: its form asks for what else there is."""
+    return {"pipeline": config.name} if kind == "stage" else parameters_of(config, settings)
 
 
 def parameters_of(config: PipelineConfig, settings: RunSettings) -> dict[str, Any]:
@@ -111,7 +122,7 @@ def parameters_of(config: PipelineConfig, settings: RunSettings) -> dict[str, An
 
 
 def _schedules(kind: Deployed, config: PipelineConfig) -> list[DeploymentScheduleCreate]:
-    cron: str | None = getattr(config.schedule, kind)
+    cron: str | None = getattr(config.schedule, kind, None)
     if cron is None:
         return []
     schedule = CronSchedule(cron=cron, timezone=config.schedule.timezone)

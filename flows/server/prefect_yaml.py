@@ -41,7 +41,8 @@ def write_prefect_yaml(path: Path, deployments: Sequence[RunnerDeployment]) -> N
 def _entry(deployment: RunnerDeployment, configs: dict[str, Any]) -> dict[str, Any]:
     """One deployment; those of a pipeline share its configuration, which YAML writes once."""
     parameters = dict(deployment.parameters)
-    parameters["config"] = configs.setdefault(deployment.name, parameters["config"])
+    if "config" in parameters:
+        parameters["config"] = configs.setdefault(deployment.name, parameters["config"])
     options = deployment.concurrency_options
     assert options is not None
     return {

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 
-Report = Callable[[float, str], None]
 _INTERVAL_SECONDS = 0.5
 
 
@@ -17,7 +16,9 @@ class CountedProgress:
         share: Of the shard's work that this is.
     """
 
-    def __init__(self, report: Report, total: int, unit: str, share: float = 1.0) -> None:
+    def __init__(
+        self, report: Callable[[float, str], None], total: int, unit: str, share: float = 1.0
+    ) -> None:
         self._report = report
         self._total = total
         self._unit = unit

@@ -26,7 +26,8 @@ from tests.services.deployed import (
 )
 
 pytestmark = pytest.mark.slow
-FLOWS = ("build-memory", "compare-systems", "watch-corpus")
+STAGE_FORM = {"pipeline", "stage", "again", "until"}
+FLOWS = ("build-memory", "compare-systems", "watch-corpus", "run-stage")
 
 
 @pytest.fixture(scope="module")
@@ -154,8 +155,12 @@ def check_deployment(place: Path, flow: str, pipeline: str, deployment: dict[str
     assert pipeline in deployment["description"]
     assert deployment["version"] == version("memdec")
     assert deployment["work_pool_name"] == "test"
-    assert deployment["parameters"]["settings"]["store"] == str(place / "store")
-    assert deployment["parameters"]["config"]["corpus"]["documents"] == ["domain.jsonl"]
+    if flow == "run-stage":
+        assert deployment["parameters"] == {"pipeline": pipeline}
+        assert deployment["parameter_openapi_schema"]["properties"].keys() == STAGE_FORM
+    else:
+        assert deployment["parameters"]["settings"]["store"] == str(place / "store")
+        assert deployment["parameters"]["config"]["corpus"]["documents"] == ["domain.jsonl"]
     (step,) = deployment["pull_steps"]
     assert step["prefect.deployments.steps.set_working_directory"] == {"directory": str(place)}
     assert deployment["global_concurrency_limit"]["limit"] == 1

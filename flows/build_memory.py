@@ -11,10 +11,12 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.config.pipeline_config import PipelineConfig
 from flows.planning.plan import Plan, plan_pipeline
+from flows.planning.plan_explanation import what_changed
+from flows.running.named_run import name_run, tag_run
 from flows.running.promotion import decide_promotion
 from flows.running.run_result import BuildResult, Outcome
 from flows.running.stage_runner import StageRunner
-from flows.running.trial import tag_run, why_trial
+from flows.running.trial import why_trial
 from flows.server.end_with_worker import end_with_worker
 from storage.store.pins import pin
 from storage.store.run_history import record_run
@@ -58,6 +60,7 @@ def build_memory(
     end_with_worker()
     plan = plan_pipeline(config)
     run = StageRunner(settings, plan.until(until_stage), frozenset(force), config.name)
+    name_run(config.name, what_changed(plan.jobs(), run.store, config.name))
     promotion = None
     page = run.page(f"Build the memory of {config.name}", config.name, "build")
     with pin(run.store, [job.ref for job in plan.jobs()]), page:

@@ -11,6 +11,10 @@ from storage.store.artifact_store import Store
 from storage.store.run_history import last_artifacts
 from tasks.jobs.stage_job import StageJob
 
+DOCUMENTS = "contents."
+"""How the identity of documents begins in a corpus's configuration."""
+MOST_NAMED = 3
+"""Changes in the name of a run."""
 MOST_CHANGES = 5
 """Named in a row; a comparison has dozens of inputs."""
 
@@ -46,6 +50,20 @@ def explain_plan(jobs: Sequence[StageJob], store: Store, pipeline: str) -> list[
             )
         )
     return rows
+
+
+def what_changed(jobs: Sequence[StageJob], store: Store, pipeline: str) -> str:
+    """In what jobs differ from the last finished run of this name, in a few words."""
+    previous = last_artifacts(store, pipeline)
+    if not previous:
+        return "for the first time"
+    said: dict[str, None] = {}  # in order, each once
+    for job in jobs:
+        known = None if job.ref in previous else _most_alike(job, previous, store)
+        for change in _changed_values(known.config, job.identity) if known else ():
+            said["other documents" if change.startswith(DOCUMENTS) else change] = None
+    shown = [*said][:MOST_NAMED]
+    return ", ".join([*shown, *["…"] * (len(said) > MOST_NAMED)]) or "nothing changed"
 
 
 def estimated_seconds(jobs: Sequence[StageJob], store: Store, pipeline: str) -> list[float | None]:

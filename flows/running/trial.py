@@ -1,10 +1,8 @@
-"""Whether a build is a trial, which stays a candidate, and how the UI tells what became of one."""
-
-from uuid import UUID
+"""Whether a build is a trial, which stays a candidate."""
 
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
-from prefect.runtime import deployment, flow_run
+from prefect.runtime import deployment
 from pydantic import BaseModel, ValidationError
 
 from flows.config.pipeline_config import PipelineConfig
@@ -50,14 +48,3 @@ def differing(before: BaseModel, after: BaseModel, path: str = "") -> list[str]:
         elif old != new:
             found.append(f"{path}{name}")
     return found
-
-
-def tag_run(outcome: str) -> None:
-    """Adds what became of a build to the tags of its run: the colour of a state is Prefect's."""
-    identity: str | None = flow_run.id
-    if identity is None:
-        return
-    with get_client(sync_client=True) as client:
-        run = client.read_flow_run(UUID(identity))
-        tags = sorted({*run.tags, outcome.replace("_", "-")})
-        client.update_flow_run(run.id, tags=tags)

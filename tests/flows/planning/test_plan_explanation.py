@@ -5,7 +5,7 @@ import pytest
 from flows.config.config_file import load_config
 from flows.planning.comparison_plan import plan_comparison
 from flows.planning.plan import Plan, plan_pipeline
-from flows.planning.plan_explanation import PlannedStage, explain_plan
+from flows.planning.plan_explanation import PlannedStage, explain_plan, what_changed
 from storage.objects.manifest import ManifestDraft
 from storage.store.artifact_store import Store
 from storage.store.claims import claim
@@ -107,3 +107,17 @@ def test_a_comparison_is_explained_by_the_artifacts_most_alike(
         "latency": "retrieval.stride: 4 → 8",
         "comparison": "other rag 0; other latency 0",
     }
+
+
+def test_a_run_is_named_after_what_changed(store: Store, tiny_pipeline: Path, built: Plan) -> None:
+    def named(*overrides: str) -> str:
+        config = load_config(tiny_pipeline, overrides)
+        return what_changed(plan_pipeline(config).jobs(), store, "tiny")
+
+    assert named() == "nothing changed"
+    assert named("training.beta=0.7") == "training.beta: 0.5 → 0.7"
+    documents = next(tiny_pipeline.parent.glob("domain.jsonl"))
+    documents.write_text(documents.read_text().replace("court", "judge", 1))
+    assert named("targets.k=3") == "other documents, targets.k: 32 → 3"
+    config = load_config(tiny_pipeline)
+    assert what_changed(plan_pipeline(config).jobs(), store, "new") == "for the first time"

@@ -157,7 +157,9 @@ def test_flows_are_served_without_a_worker_until_ctrl_c(tiny_run: TinyRun, tmp_p
         run = client.create_flow_run_from_deployment(deployment.id)
         eventually(lambda: has_completed(client, run.id), "a build")
         as_deployed = client.read_flow_run(run.id)
-        assert (as_deployed.state_name, "promoted" in as_deployed.tags) == ("Promoted", True)
+        assert as_deployed.state_name == "Promoted"
+        assert {"tiny", "by-hand", "promoted"} <= {*as_deployed.tags}
+        assert as_deployed.name == "Build the memory of tiny: nothing changed"
         elsewhere = deployment.parameters["settings"] | {"store": str(tmp_path / "elsewhere")}
         late = client.create_flow_run_from_deployment(
             deployment.id, parameters={"settings": elsewhere}
@@ -174,7 +176,7 @@ def test_flows_are_served_without_a_worker_until_ctrl_c(tiny_run: TinyRun, tmp_p
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
-        assert "Build the memory of tiny goes on at the next start" in out
+        assert re.search(r"Build the memory of tiny: .* goes on at the next start", out)
         assert "Traceback" not in errors
         _, alive = psutil.wait_procs(flows, timeout=10)
         assert not alive

@@ -82,7 +82,8 @@ def build(url: str, shards: Sequence[str], built: list[str]) -> None:
     if not read_decisions(store, "demo"):
         release = Release(base=REF, memory=REF, evaluation=REF)
         made = Decision(action="promoted", release=release, artifacts=[], who="me", why="a test")
-        assert record_decision(store, "demo", made, after=0)
+        if not record_decision(store, "demo", made, after=0):
+            assert read_decisions(store, "demo"), "one that races was first"
 
 
 def build_until_done(url: str, shards: Sequence[str] = SHARDS, tries: int = TRIES) -> list[str]:
@@ -97,13 +98,14 @@ def build_until_done(url: str, shards: Sequence[str] = SHARDS, tries: int = TRIE
     raise AssertionError(f"not done after {tries} tries")
 
 
-def check_whole(url: str, shards: Sequence[str] = SHARDS) -> None:
+def check_whole(url: str, shards: Sequence[str] = SHARDS, *, racing: bool = False) -> None:
     store = Store.open(url)
     assert verify(store) == (1 + len(shards), [], [])
     assert {name: reader.read("data") for name, reader in store.readers(REF).items()} == {
         name: name.encode() for name in shards
     }
-    assert [run.artifacts for run in read_history(store, "demo")] == [[REF]]
+    recorded = [run.artifacts for run in read_history(store, "demo")]
+    assert recorded == [[REF]] or (racing and recorded == [[REF], [REF]]), "of each run, once"
     assert len(read_decisions(store, "demo")) == 1
 
 
@@ -151,7 +153,7 @@ def test_two_racing_runs_on_a_bad_day_lose_nothing(
     assert failed > 0
     assert set(built) == set(shards)
     assert sum(built.values()) <= len(shards) + failed, "at most one redone per fault"
-    check_whole(url, shards)
+    check_whole(url, shards, racing=True)
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_a_stream_is_the_whole_answer_in_parts(client: openai.OpenAI, echo: bool
     assert all(part.usage is None for part in parts)
     for choice in whole.choices:
         mine = [part.choices[0] for part in parts if part.choices[0].index == choice.index]
-        assert len(mine) > 20
+        assert len(mine) > 1, "how many come together is for the machine to say"
         assert "".join(part.text for part in mine) == choice.text
         assert [part.finish_reason for part in mine] == [None] * (len(mine) - 1) + ["length"]
         assert choice.logprobs is not None

@@ -4,7 +4,6 @@
 """
 
 import sys
-from collections.abc import Iterator
 
 import pyarrow as pa
 
@@ -95,6 +94,10 @@ DuckDB's `parquet_kv_metadata(path)`) and describes its columns
 of older stores have the same columns.
 """
 
+_MANIFEST = """\
+`manifest.json` of an artifact lists its files with sizes and SHA-256, its configuration, inputs and
+figures; `memdec artifacts show ID` prints it."""
+
 
 def data_reference() -> str:
     """The whole page, as Markdown."""
@@ -123,17 +126,8 @@ def _type(column: Column) -> str:
 
 def _others() -> str:
     rows = [f"| `{each.name}` | {', '.join(each.stages)} | {each.words} |" for each in FILES]
-    return "\n".join(
-        ["## Other files", "", "| File | Of | |", "|---|---|---|", *rows, *_beside_the_files()]
-    )
-
-
-def _beside_the_files() -> Iterator[str]:
-    yield ""
-    yield (
-        "`manifest.json` of an artifact lists its files with sizes and SHA-256, its configuration, "
-        "inputs and figures; `memdec artifacts show ID` prints it."
-    )
+    table = "\n".join(["| File | Of | |", "|---|---|---|", *rows])
+    return f"## Other files\n\n{table}\n\n{_MANIFEST}"
 
 
 if __name__ == "__main__":

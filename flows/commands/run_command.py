@@ -65,8 +65,10 @@ def run(  # noqa: PLR0913 - each is an option of the command
         require_what_it_reads(config, store, only)
         forced, until, promote = [*forced, only], until or only, promote or False
     started = time.monotonic()
-    result = None if forced else finished_build(config, store, until, promote=promote)
-    if result is None or has_server():
+    result = None
+    if not forced and not has_server():
+        result = finished_build(config, store, until, promote=promote)
+    if result is None:
         from flows.build_memory import build_memory  # Prefect and PyTorch take seconds to import
         from flows.commands.shown_run import shown_run
 

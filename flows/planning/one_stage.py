@@ -25,10 +25,6 @@ def require_what_it_reads(config: PipelineConfig, store_url: str, stage: StageNa
     if missing:
         names = ", ".join(dict.fromkeys(job.name for job in missing))
         raise UserError(
-            f"{stage} of {config.name} cannot be run alone: {names} {_are(len(missing))} not built "
-            "yet; run the pipeline without naming one stage"
+            f"{stage} of {config.name} cannot be run alone, as it reads what is not built yet "
+            f"({names}); run the pipeline without naming one stage"
         )
-
-
-def _are(number: int) -> str:
-    return "is" if number == 1 else "are"

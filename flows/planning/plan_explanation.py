@@ -1,7 +1,7 @@
 """Says of each planned stage what a run would do with it, why, and what it may cost."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, TypedDict
+from typing import Literal, NamedTuple, TypedDict
 
 from pydantic import JsonValue
 
@@ -11,12 +11,11 @@ from storage.store.artifact_store import Store
 from storage.store.run_history import last_artifacts
 from tasks.jobs.stage_job import StageJob
 
-DOCUMENTS = "contents."
-"""How the identity of documents begins in a corpus's configuration."""
 MOST_NAMED = 3
 """Changes in the name of a run."""
 MOST_CHANGES = 5
 """Named in a row; a comparison has dozens of inputs."""
+_DOCUMENTS = "contents."  # how their identity begins in a corpus's configuration
 
 
 class PlannedStage(TypedDict):
@@ -31,20 +30,38 @@ class PlannedStage(TypedDict):
     estimated_bytes: int | None
 
 
+class _LastRun(NamedTuple):
+    """What the last finished run of a name ended with, and of it what is still there."""
+
+    refs: list[ArtifactRef]
+    manifests: list[Manifest]
+
+    @classmethod
+    def of(cls, store: Store, pipeline: str) -> "_LastRun":
+        refs = last_artifacts(store, pipeline)
+        manifests = [store.manifest(ref) for ref in refs]
+        return cls(refs, [manifest for manifest in manifests if manifest is not None])
+
+    def most_alike(self, job: StageJob) -> Manifest | None:
+        """Of the artifacts of the job's stage, the one that differs least from it."""
+        alike = [each for each in self.manifests if each.ref.stage == job.ref.stage]
+        return min(alike, key=lambda manifest: _difference(job, manifest), default=None)
+
+
 def explain_plan(jobs: Sequence[StageJob], store: Store, pipeline: str) -> list[PlannedStage]:
     """Compares planned jobs with the store and with the last finished run of this name."""
-    previous = last_artifacts(store, pipeline)
+    last = _LastRun.of(store, pipeline)
     rows: list[PlannedStage] = []
     for job in jobs:
         sealed = store.manifest(job.ref)
-        known = None if sealed else _most_alike(job, previous, store)
+        known = None if sealed else last.most_alike(job)
         rows.append(
             PlannedStage(
                 name=job.name,
                 stage=job.ref.stage,
                 fingerprint=job.ref.fingerprint,
                 action="reuse" if sealed else "build",
-                why="it exists" if sealed else _why(job, store, previous, known),
+                why="it exists" if sealed else _why(job, store, last.refs, known),
                 estimated_seconds=known.seconds if known else None,
                 estimated_bytes=known.bytes if known else None,
             )
@@ -54,14 +71,14 @@ def explain_plan(jobs: Sequence[StageJob], store: Store, pipeline: str) -> list[
 
 def what_changed(jobs: Sequence[StageJob], store: Store, pipeline: str) -> str:
     """In what jobs differ from the last finished run of this name, in a few words."""
-    previous = last_artifacts(store, pipeline)
-    if not previous:
+    last = _LastRun.of(store, pipeline)
+    if not last.refs:
         return "for the first time"
     said: dict[str, None] = {}  # in order, each once
     for job in jobs:
-        known = None if job.ref in previous else _most_alike(job, previous, store)
+        known = None if job.ref in last.refs else last.most_alike(job)
         for change in _changed_values(known.config, job.identity) if known else ():
-            said["other documents" if change.startswith(DOCUMENTS) else change] = None
+            said["other documents" if change.startswith(_DOCUMENTS) else change] = None
     shown = [*said][:MOST_NAMED]
     return ", ".join([*shown, *["…"] * (len(said) > MOST_NAMED)]) or "nothing changed"
 
@@ -70,13 +87,6 @@ def estimated_seconds(jobs: Sequence[StageJob], store: Store, pipeline: str) -> 
     """What each job may take: nothing where its artifact exists, None where nobody knows."""
     rows = explain_plan(jobs, store, pipeline)
     return [0.0 if row["action"] == "reuse" else row["estimated_seconds"] for row in rows]
-
-
-def _most_alike(job: StageJob, previous: Sequence[ArtifactRef], store: Store) -> Manifest | None:
-    """Of the last run's artifacts of the job's stage, the one that differs least from it."""
-    made = [store.manifest(ref) for ref in previous if ref.stage == job.ref.stage]
-    known = [manifest for manifest in made if manifest is not None]
-    return min(known, key=lambda manifest: _difference(job, manifest), default=None)
 
 
 def _difference(job: StageJob, before: Manifest) -> tuple[bool, int]:

@@ -3,14 +3,12 @@
 Loads neither Prefect nor PyTorch, so that `memdec run` can say it at once.
 """
 
-from collections.abc import Sequence
-
 from flows.config.pipeline_config import PipelineConfig
 from flows.planning.plan import Plan, plan_pipeline, release_of
 from flows.planning.planned_gate import plan_gate
 from flows.running.run_result import BuildResult, Promotion, stage_result
 from storage.store.artifact_store import Store
-from storage.store.production import Decision, in_production, read_decisions
+from storage.store.production import in_production, read_decisions
 from storage.store.run_history import last_artifacts
 from tasks.inputs.finished_run import evaluation_rows
 from tasks.inputs.lost_documents import check_rejects
@@ -63,28 +61,15 @@ def _decided(
     """What was decided on the build and still stands; None where the gate has to be asked."""
     decisions = read_decisions(store, config.name)
     current = in_production(decisions)
-    if current is not None and current.release == release_of(plan):
+    production = None if current is None else current.release
+    if production == release_of(plan):
         return Promotion(outcome="promoted", why="it is in production already")
     newest = decisions[-1] if decisions else None
-    if newest is None or newest.release != release_of(plan) or newest.gate is None:
+    if newest is None or newest.action != "kept_back" or newest.release != release_of(plan):
         return None
-    return _kept_back(store, config, plan, decisions, promote=promote)
-
-
-def _kept_back(
-    store: Store,
-    config: PipelineConfig,
-    plan: Plan,
-    decisions: Sequence[Decision],
-    *,
-    promote: bool | None,
-) -> Promotion | None:
-    """The newest decision, if the same gate would lead to it again."""
-    newest, current = decisions[-1], in_production(decisions)
-    production = None if current is None else current.release
-    gate = plan_gate(config, plan, store, production)[-1]
-    if newest.action != "kept_back" or newest.gate != gate.ref:
+    gate = plan_gate(config, plan, store, production)[-1].ref
+    if newest.gate != gate:
         return None
-    if not GateFigures.of(store.require(gate.ref)).passed:
+    if not GateFigures.of(store.require(gate)).passed:
         return Promotion(outcome="kept_back", why=newest.why)
     return Promotion(outcome="candidate", why=newest.why) if promote is False else None

@@ -16,23 +16,23 @@ def name_run(pipeline: str, changed: str) -> None:
         pipeline: What is built.
         changed: In a few words.
     """
-    identity: str | None = flow_run.id
-    if identity is None:
-        return
     with get_client(sync_client=True) as client:
-        run = client.read_flow_run(UUID(identity))
+        run = client.read_flow_run(_own_id())
         name = f"Build the memory of {pipeline}: {changed}"
         client.update_flow_run(run.id, name=name, tags=sorted({*run.tags, pipeline, _start(run)}))
 
 
 def tag_run(outcome: str) -> None:
     """Adds what became of a build to the tags of its run: the colour of a state is Prefect's."""
-    identity: str | None = flow_run.id
-    if identity is None:
-        return
     with get_client(sync_client=True) as client:
-        run = client.read_flow_run(UUID(identity))
+        run = client.read_flow_run(_own_id())
         client.update_flow_run(run.id, tags=sorted({*run.tags, outcome.replace("_", "-")}))
+
+
+def _own_id() -> UUID:
+    identity: str | None = flow_run.id
+    assert identity is not None, "called within a flow"
+    return UUID(identity)
 
 
 def _start(run: FlowRun) -> str:

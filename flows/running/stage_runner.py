@@ -1,12 +1,12 @@
 """Calls stage tasks one after another and keeps what became of them."""
 
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import cast
 
 from prefect.client.schemas.objects import State
-from prefect.logging import get_run_logger
 
 from flows.planning.plan import Plan
 from flows.planning.plan_explanation import estimated_seconds
@@ -49,9 +49,12 @@ class StageRunner:
         self._settings = settings
         self._wanted = {job.ref for job in wanted}
         self._force = force
-        unforced = [job for job in wanted if job.ref.stage not in force]
-        seconds = estimated_seconds(unforced, self.store, pipeline)
-        self._progress = RunProgress([*seconds, *[None] * (len(wanted) - len(unforced))])
+        seconds = estimated_seconds(wanted, self.store, pipeline)
+        timed = [
+            None if job.ref.stage in force else each
+            for job, each in zip(wanted, seconds, strict=True)
+        ]
+        self._progress = RunProgress(timed)
 
     def want(self, jobs: Sequence[StageJob]) -> None:
         """Adds jobs that could not be planned before others were done."""
@@ -74,9 +77,7 @@ class StageRunner:
         seconds = round(time.monotonic() - started, 3)
         reused = state.name == "Cached"
         result = stage_result(self.store, job, seconds, reused=reused)
-        said = stage_line(result)
-        announce(said)
-        get_run_logger().info("%s", said)
+        announce(stage_line(result))
         if job.ref.stage == "corpus":
             self._tell_lost(job)
         self.artifacts.append(job.ref)
@@ -86,8 +87,7 @@ class StageRunner:
     def _tell_lost(self, corpus: StageJob) -> None:
         """Tells what of the documents is not in a corpus; refuses one that lacks too much."""
         for said in check_rejects(corpus, self.store):
-            announce(f"  {said}")
-            get_run_logger().warning("%s: %s", corpus.title, said)
+            announce(f"  {corpus.title}: {said}", logging.WARNING)
             self.rejected.append(said)
 
     def page(self, title: str, pipeline: str, flow: str) -> AbstractContextManager[None]:

@@ -29,7 +29,7 @@ from memdec_core.search.neighbours import (
     nearest,
     true_distances,
 )
-from memdec_core.search.search_progress import ignore, of_parts
+from memdec_core.search.search_progress import counted, ignore, of_parts
 from memdec_core.search.tile_search import (
     KeyBlocks,
     Queries,
@@ -133,11 +133,11 @@ def _search(datastore: Datastore, queries: Queries, k: int, on_progress: OnProgr
             THREAD_BLOCK,
             on_progress,
         )
-    blocks = []
+    blocks, add = [], counted(len(queries.keys_QD), on_progress)
     for start in range(0, len(queries.keys_QD), FAISS_BLOCK):
-        on_progress(start / len(queries.keys_QD))
         part = queries.part(slice(start, start + FAISS_BLOCK))
         blocks.append(_search_block(datastore, part, k))
+        add(len(part.keys_QD))
     return Neighbours(*(np.concatenate(arrays) for arrays in zip(*blocks, strict=True)))
 
 

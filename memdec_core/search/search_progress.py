@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from memdec_core.windows.window_batches import OnProgress
 
@@ -38,4 +39,4 @@ def of_parts(sizes: Sequence[int], on_progress: OnProgress) -> list[OnProgress]:
             done = sum(each * size for each, size in zip(fractions, sizes, strict=True))
             on_progress(done / sum(sizes))
 
-    return [lambda fraction, part=part: report(part, fraction) for part in range(len(sizes))]  # type: ignore[misc]
+    return [partial(report, part) for part in range(len(sizes))]

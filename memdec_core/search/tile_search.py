@@ -72,7 +72,7 @@ class TileSearch:
         queries: Queries,
         k: int,
         bounds_Q: NDArray[np.float32] | None = None,
-        on_compared: Callable[[int], None] = lambda _pairs: None,
+        on_compared: Callable[[int], None] = ignore,
     ) -> None:
         """Prepares a search.
 

@@ -25,12 +25,7 @@ STRINGS = DataFile(
         Column("label", pa.int64(), "The label it stands for"),
         Column("text", pa.string(), "The string"),
         Column("token_id", pa.int64(), "One of its tokens"),
-        Column(
-            "domain_log_prob_*",
-            pa.float32(),
-            "Its score after the domain premise",
-            "nats",
-        ),
+        Column("domain_log_prob_*", pa.float32(), "Its score after the domain premise", "nats"),
     ),
 )
 RECORDS = DataFile(

@@ -51,7 +51,7 @@ class DataFile(NamedTuple):
     """One kind of file.
 
     Attributes:
-        name: The file's, with a star for what differs.
+        name: The file's, with a star or `<split>` for what differs.
         stages: Names of the stages that leave it.
         words: What it holds: one sentence.
         columns: In their order; none of a file without columns.

@@ -1,13 +1,16 @@
 """Progress of a run: bars on the terminal, and a progress artifact per stage in the UI."""
 
+import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.logging import get_run_logger
 from rich.progress import Progress, TaskID
 
 TERMINAL: ContextVar[Progress | None] = ContextVar("TERMINAL", default=None)
@@ -44,15 +47,15 @@ class RunProgress:
         """Shows that a stage is worked on, and at its end that it is done."""
         self._at += 1
         said = f"stage {self._at} of {len(self._seconds)}: {name}"
-        token = STAGE.set((self, said))
-        self.report(0.0, said)
+        report = partial(self._report, said=said)
+        token = STAGE.set(report)
+        report(0.0)
         try:
             yield
         finally:
             STAGE.reset(token)
 
-    def report(self, fraction: float, said: str) -> None:
-        """Takes the finished fraction of the present stage."""
+    def _report(self, fraction: float, said: str) -> None:
         if self._display is None or self._bar is None:
             return
         before, present = self._seconds[: self._at - 1], self._seconds[self._at - 1]
@@ -60,8 +63,8 @@ class RunProgress:
         self._display.update(self._bar, completed=done, description=said)
 
 
-STAGE: ContextVar[tuple[RunProgress, str] | None] = ContextVar("STAGE", default=None)
-"""The run's progress and the words for its present stage, where a run shows them."""
+STAGE: ContextVar[Callable[[float], None] | None] = ContextVar("STAGE", default=None)
+"""Takes the finished fraction of a run's present stage; unset outside of runs of stages."""
 
 
 class StageProgress:
@@ -76,7 +79,7 @@ class StageProgress:
         self._total = shards
         self._finished = finished
         self._bar = bar
-        self._run = STAGE.get()
+        self._report_to_run = STAGE.get()
         self._running: dict[str, float] = {}
         self._lock = threading.Lock()
         self._next_update = time.monotonic() + _LONG_SECONDS
@@ -102,9 +105,8 @@ class StageProgress:
         display = TERMINAL.get()
         if display is not None and self._bar is not None:
             display.update(self._bar, completed=done, description=note or self._title)
-            if self._run is not None:
-                run, said = self._run
-                run.report(done, said)
+            if self._report_to_run is not None:
+                self._report_to_run(done)
 
     def _show_in_ui(self, percent: float, note: str) -> None:
         said = f"{self._title}: {note}"
@@ -134,8 +136,9 @@ def stage_progress(title: str, shards: int, finished: int) -> Iterator[StageProg
             display.remove_task(bar)
 
 
-def announce(line: str) -> None:
-    """Prints a line above the progress bars; nothing without a terminal display."""
+def announce(line: str, level: int = logging.INFO) -> None:
+    """Says a line in the run's log and, where there is a terminal display, above its bars."""
+    get_run_logger().log(level, "%s", line)
     display = TERMINAL.get()
     if display is not None:
         display.console.print(line, markup=False)

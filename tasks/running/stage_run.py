@@ -9,7 +9,6 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture
-from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.tasks import Task, exponential_backoff
@@ -97,15 +96,9 @@ def run_stage(
         StageTimedOut: The stage took longer than the settings allow.
     """
     store = Store.open(settings.store)
-    logger = get_run_logger()
     if not again and (manifest := store.manifest(job.ref)) is not None:
         return _done(store, job, manifest, reused=True)
-
-    def say(line: str) -> None:
-        logger.info("%s", line)
-        announce(line)
-
-    with claim(store, job.ref, on_wait=say, again=again) as attempt:
+    with claim(store, job.ref, on_wait=announce, again=again) as attempt:
         if attempt is None:
             return _done(store, job, store.require(job.ref), reused=True)
         names = [ONE_SHARD]

@@ -1,6 +1,7 @@
 """Bars of a run: where it is, how far, and until when."""
 
 import io
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -9,15 +10,16 @@ from rich.progress import Progress
 
 from tasks.inputs import counted_progress
 from tasks.inputs.counted_progress import CountedProgress
+from tasks.running import progress
 from tasks.running.progress import TERMINAL, RunProgress, announce, stage_progress
 
 
 @pytest.fixture
 def display() -> Iterator[Progress]:
     """A display that prints to nowhere."""
-    with Progress(console=Console(file=io.StringIO(), width=75)) as progress:
-        token = TERMINAL.set(progress)
-        yield progress
+    with Progress(console=Console(file=io.StringIO(), width=75)) as shown_to_nobody:
+        token = TERMINAL.set(shown_to_nobody)
+        yield shown_to_nobody
         TERMINAL.reset(token)
 
 
@@ -49,10 +51,17 @@ def test_no_end_is_promised_where_a_stage_was_never_timed(display: Progress) -> 
         assert shown(display) == [("stage 1 of 2: corpus", 0, None), ("Read", 0.5, 1.0)]
 
 
-def test_without_a_display_nothing_is_shown() -> None:
+def test_without_a_display_lines_are_in_the_log_and_nothing_is_shown(
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress, "get_run_logger", lambda: logging.getLogger("of the run"))
     with RunProgress([1.0]).stage("corpus"), stage_progress("Read", 1, 0) as stage:
         stage.report("all", 0.5, "7 records")
-        announce("a line")
+        announce("a line", logging.WARNING)
+    assert caplog.messages == ["a line"]
+    assert capsys.readouterr().out == ""
 
 
 def test_a_counter_has_a_rate_and_passes_on_what_does_not_come_too_soon(
